@@ -1,0 +1,103 @@
+import type { Token } from 'marked'
+import { useLayoutEffect, useRef } from 'preact/hooks'
+import { blocksOf, elementOf, isCode } from './markdown.ts'
+
+interface Shown {
+  raw: string
+  element: HTMLElement
+  block: Token
+}
+
+/**
+ * A text that grows, as elements. Blocks that are complete are made once and then left alone: an addition costs what
+ * its last blocks cost, however long the text has become, and nothing above them moves.
+ */
+export function createProse(holder: HTMLElement) {
+  let shown: Shown[] = []
+  /** Length of the text whose blocks can change no more: all but the last two. */
+  let settled = 0
+  let settledBlocks = 0
+  let text = ''
+
+  const show = (next: string, isWhole: boolean) => {
+    if (isWhole || !next.startsWith(text.slice(0, settled))) {
+      settled = 0
+      settledBlocks = 0
+    }
+    text = next
+    const blocks = blocksOf(next.slice(settled))
+    const wanted = [...shown.slice(0, settledBlocks).map(({ block }) => block), ...blocks]
+    const kept: Shown[] = []
+    for (const [index, block] of wanted.entries()) {
+      const present = shown[index]
+      if (present && present.raw === block.raw.trimEnd() && present.block.type === block.type)
+        kept.push(present)
+      else {
+        const made = { raw: block.raw.trimEnd(), block, element: elementOf(block) }
+        if (present) present.element.replaceWith(made.element)
+        else holder.append(made.element)
+        kept.push(made)
+      }
+    }
+    for (const { element } of shown.slice(wanted.length)) element.remove()
+    shown = kept
+    if (isWhole) {
+      void colour(shown)
+      return
+    }
+    // The last block may still become another one, and may swallow the one before it.
+    const firm = blocks.slice(0, -2)
+    const end = firm.reduce((place, { raw }) => {
+      const at = place < 0 ? -1 : next.indexOf(raw, place)
+      return at < 0 ? -1 : at + raw.length
+    }, settled)
+    if (end < 0) return
+    void colour(shown.slice(settledBlocks, settledBlocks + firm.length))
+    settled = end
+    settledBlocks += firm.length
+  }
+  return { show }
+}
+
+/** Colours for code come when there is code, in a file of their own. */
+async function colour(blocks: Shown[]): Promise<void> {
+  const codes = blocks.filter(({ block }) => isCode(block))
+  if (codes.length === 0) return
+  const { highlight } = await import('./highlight.ts')
+  for (const { element } of codes) {
+    const code = element.querySelector<HTMLElement>('code[data-language]:not([data-coloured])')
+    if (code) highlight(code)
+  }
+}
+
+/** `isGrowing`: more is to come. At most one drawing a frame. */
+export function Prose({
+  text,
+  isGrowing,
+  onDrawn,
+}: {
+  text: string
+  isGrowing: boolean
+  onDrawn?: (() => void) | undefined
+}) {
+  const holder = useRef<HTMLDivElement>(null)
+  const prose = useRef<ReturnType<typeof createProse>>(null)
+  const latest = useRef({ text, isGrowing, onDrawn })
+  const frame = useRef(0)
+  latest.current = { text, isGrowing, onDrawn }
+  useLayoutEffect(() => {
+    const draw = () => {
+      frame.current = 0
+      prose.current ??= createProse(holder.current!)
+      prose.current.show(latest.current.text, !latest.current.isGrowing)
+      latest.current.onDrawn?.()
+    }
+    // What is whole is there with the first paint.
+    if (!isGrowing) {
+      cancelAnimationFrame(frame.current)
+      draw()
+    } else if (frame.current === 0) frame.current = requestAnimationFrame(draw)
+  }, [text, isGrowing])
+  useLayoutEffect(() => () => cancelAnimationFrame(frame.current), [])
+  return <div class={isGrowing ? 'prose growing' : 'prose'} ref={holder} />
+}

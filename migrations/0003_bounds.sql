@@ -1,0 +1,18 @@
+ALTER TABLE "generations" DROP CONSTRAINT "generations_money";--> statement-breakpoint
+ALTER TABLE "generations" DROP CONSTRAINT "generations_rates";--> statement-breakpoint
+ALTER TABLE "keys" DROP CONSTRAINT "keys_money";--> statement-breakpoint
+ALTER TABLE "models" DROP CONSTRAINT "models_token_cost";--> statement-breakpoint
+ALTER TABLE "models" DROP CONSTRAINT "models_prices";--> statement-breakpoint
+ALTER TABLE "models" DROP CONSTRAINT "models_tokens";--> statement-breakpoint
+ALTER TABLE "transactions" DROP CONSTRAINT "transactions_amount";--> statement-breakpoint
+ALTER TABLE "chats" ADD CONSTRAINT "chats_totals" CHECK ("chats"."total_token_used" >= 0 AND "chats"."total_credit_spent" >= 0);--> statement-breakpoint
+ALTER TABLE "messages" ADD CONSTRAINT "messages_counts" CHECK ("messages"."token_used" >= 0 AND "messages"."credit_spent" BETWEEN 0 AND 10000000000000);--> statement-breakpoint
+ALTER TABLE "generations" ADD CONSTRAINT "generations_tokens" CHECK ("generations"."prompt_estimate" >= 0 AND "generations"."allowed_tokens" > 0 AND coalesce("generations"."prompt_tokens", 0) BETWEEN 0 AND 1000000000 AND coalesce("generations"."completion_tokens", 0) BETWEEN 0 AND 1000000000 AND coalesce("generations"."total_tokens", 0) BETWEEN 0 AND 2000000000 AND coalesce("generations"."cached_tokens", 0) BETWEEN 0 AND 1000000000 AND coalesce("generations"."reasoning_tokens", 0) BETWEEN 0 AND 1000000000);--> statement-breakpoint
+ALTER TABLE "generations" ADD CONSTRAINT "generations_money" CHECK ("generations"."hold" BETWEEN 0 AND 10000000000000 AND coalesce("generations"."cost", 0) BETWEEN 0 AND 10000000000000 AND coalesce("generations"."shortfall", 0) >= 0 AND coalesce("generations"."balance_after", 0) BETWEEN 0 AND 1000000000000000 AND ("generations"."cost" IS NULL) = ("generations"."status" = 'RUNNING'));--> statement-breakpoint
+ALTER TABLE "generations" ADD CONSTRAINT "generations_rates" CHECK ("generations"."input_rate" BETWEEN 1 AND 1000000000000 AND "generations"."cached_input_rate" BETWEEN 1 AND 1000000000000 AND "generations"."output_rate" BETWEEN 1 AND 1000000000000 AND "generations"."rate_per" BETWEEN 1 AND 1000000000000000);--> statement-breakpoint
+ALTER TABLE "keys" ADD CONSTRAINT "keys_money" CHECK ("keys"."spent" >= 0 AND "keys"."held" >= 0 AND coalesce("keys"."budget", 0) BETWEEN 0 AND 1000000000000000);--> statement-breakpoint
+ALTER TABLE "models" ADD CONSTRAINT "models_token_cost" CHECK ("models"."token_cost_micros" BETWEEN 1 AND 1000000000000000);--> statement-breakpoint
+ALTER TABLE "models" ADD CONSTRAINT "models_prices" CHECK (("models"."input_price" IS NULL) = ("models"."output_price" IS NULL) AND ("models"."cached_input_price" IS NULL OR "models"."input_price" IS NOT NULL) AND coalesce("models"."input_price", 1) BETWEEN 1 AND 1000000000000 AND coalesce("models"."output_price", 1) BETWEEN 1 AND 1000000000000 AND coalesce("models"."cached_input_price", 1) BETWEEN 1 AND 1000000000000);--> statement-breakpoint
+ALTER TABLE "models" ADD CONSTRAINT "models_tokens" CHECK ("models"."context_tokens" BETWEEN 1 AND 100000000 AND coalesce("models"."max_output_tokens", 1) > 0 AND coalesce("models"."max_output_tokens", 0) < "models"."context_tokens");--> statement-breakpoint
+ALTER TABLE "accounts" ADD CONSTRAINT "accounts_seq" CHECK ("accounts"."seq" >= 0);--> statement-breakpoint
+ALTER TABLE "transactions" ADD CONSTRAINT "transactions_amount" CHECK ("transactions"."amount" <> 0 AND abs("transactions"."amount") <= 10000000000000);

@@ -1,0 +1,2 @@
+CREATE INDEX "sessions_oldest" ON "sessions" USING btree (least("ended_at", "expires_at"));--> statement-breakpoint
+CREATE INDEX "users_administrators" ON "users" USING btree ("uid") WHERE "users"."role" = 'ADMIN';

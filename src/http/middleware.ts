@@ -1,0 +1,100 @@
+import { bodyLimit } from 'hono/body-limit'
+import { every } from 'hono/combine'
+import { cors } from 'hono/cors'
+import { createMiddleware } from 'hono/factory'
+import { secureHeaders } from 'hono/secure-headers'
+import { Failure } from '../core/failure.ts'
+import { newId } from '../core/id.ts'
+import type { Env } from '../env.ts'
+import { createMeter, type Meter, metered } from '../ports/meter.ts'
+import type { App, Services } from './context.ts'
+import { createLog } from './log.ts'
+
+/** Gives the request its id, its log and the isolate's services, and leaves one line about it. */
+export const observe = (services: Services) =>
+  createMiddleware<App>(async (c, next) => {
+    const sent = c.req.header('x-request-id')
+    const requestId = sent !== undefined && /^[\w.:-]{1,128}$/.test(sent) ? sent : newId()
+    const log = createLog({ requestId })
+    c.set('services', services)
+    c.set('requestId', requestId)
+    c.set('log', log)
+    const start = Date.now()
+    const meter = createMeter()
+    await metered(meter, next)
+    const ms = Date.now() - start
+    c.res.headers.set('X-Request-Id', requestId)
+    // How long a sign-in takes is nobody's business: it could tell whether an account exists.
+    if (!c.req.path.startsWith('/api/auth/')) c.res.headers.set('Server-Timing', timing(ms, meter))
+    log.info('request', {
+      method: c.req.method,
+      route: c.req.path.replace(/[0-9a-f-]{36}/gi, ':uid').slice(0, 200),
+      status: c.res.status,
+      ms,
+      postgresRequests: meter.postgres.requests,
+      postgresMs: meter.postgres.ms,
+      redisRequests: meter.redis.requests,
+      redisMs: meter.redis.ms,
+    })
+  })
+
+/** `total;dur=12, postgres;dur=9;desc="1 request", …`: what came before the answer began. */
+const timing = (ms: number, { postgres, redis }: Meter): string =>
+  [
+    `total;dur=${ms}`,
+    ...Object.entries({ postgres, redis })
+      .filter(([, { requests }]) => requests > 0)
+      .map(
+        ([port, { requests, ms: dur }]) =>
+          `${port};dur=${dur};desc="${requests} request${requests === 1 ? '' : 's'}"`,
+      ),
+  ].join(', ')
+
+/** Headers that keep a browser from being used against its owner; CORS for the origins of the configuration. */
+export const secure = (env: Env) =>
+  every(
+    secureHeaders({ crossOriginResourcePolicy: false, xFrameOptions: 'DENY', referrerPolicy: 'no-referrer' }),
+    cors({
+      origin: (origin) => (env.CORS_ORIGINS.includes(origin) ? origin : null),
+      credentials: true,
+      allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'X-Request-Id'],
+      exposeHeaders: ['X-Request-Id', 'Retry-After', 'Content-Disposition', 'Link', 'X-Truncated'],
+      maxAge: 600,
+    }),
+  )
+
+/** A body that is refused is read on to here, and thrown away, so that its sender sees the answer and not a reset. */
+const DRAIN_LIMIT = 32 * 1024 * 1024
+
+export const refuseLargeBodies = (maxSize: number) =>
+  bodyLimit({
+    maxSize,
+    onError: async (c) => {
+      await drain(c.req.raw.body)
+      throw new Failure('payload_too_large', `A body has at most ${maxSize / 1024 / 1024} MiB.`)
+    },
+  })
+
+/** A body that no route has read, of a refusal or an unknown path: unread, it would break the connection. */
+export const readOn = createMiddleware(async (c, next) => {
+  await next()
+  if (c.req.raw.body && !c.req.raw.bodyUsed) await drain(c.req.raw.body)
+})
+
+/** What the API says is for whoever asked, and is kept by nobody in between. Event streams say more. */
+export const keepPrivate = createMiddleware(async (c, next) => {
+  await next()
+  if (!c.res.headers.has('Cache-Control')) c.res.headers.set('Cache-Control', 'no-store')
+})
+
+async function drain(body: ReadableStream<Uint8Array> | null): Promise<void> {
+  if (!body || body.locked) return
+  const reader = body.getReader()
+  let seen = 0
+  while (seen < DRAIN_LIMIT) {
+    const { done, value } = await reader.read()
+    if (done) return
+    seen += value.byteLength
+  }
+  await reader.cancel()
+}

@@ -1,0 +1,322 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { openBank } from '../features/transactions/bank.ts'
+import { startChaotic } from '../support/chaotic.ts'
+import { Watcher } from '../support/watcher.ts'
+import type { Person } from '../support/world.ts'
+
+/** `npm run chaos -- 5000`, or CHAOS_SENDS: how many questions are asked while everything breaks. */
+const SENDS = Number(process.env.CHAOS_SENDS ?? 200)
+const SEED = Number(process.env.CHAOS_SEED ?? Math.floor(Math.random() * 1e9))
+const PEOPLE = SENDS > 500 ? 30 : 12
+const AT_ONCE = 24
+const TRIES = 40
+
+/** mulberry32 */
+function dice(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+const random = dice(SEED)
+const chance = (of: number) => random() < of
+const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
+
+let bank: Awaited<ReturnType<typeof openBank>>
+let upstream: Awaited<ReturnType<typeof startChaotic>>
+beforeAll(async () => {
+  bank = await openBank({ FIRST_TOKEN_MS: '1500', SILENCE_MS: '700', TOTAL_MS: '8000', CLIENT_GONE_S: '1' })
+  upstream = await startChaotic(random)
+})
+afterAll(() => upstream?.close())
+
+interface Human {
+  person: Person
+  word: string
+  chats: string[]
+  deleted: Set<string>
+  watcher: Watcher
+}
+
+it(
+  `money and feeds survive ${SENDS} sends in chaos (seed ${SEED})`,
+  async () => {
+    const at = bank.world
+    const models = await Promise.all(
+      [
+        { token_cost: 1000 },
+        { token_cost: 1000, input_price: 11, output_price: 29, cached_input_price: 3 },
+        { token_cost: 3, max_output_tokens: 100 },
+      ].map((prices) => at.model({ api_link: upstream.link, ...prices })),
+    )
+    const people: Human[] = await Promise.all(
+      Array.from({ length: PEOPLE }, async (_, index) => {
+        const person = await at.richPerson(index === 0 ? 1 : 40)
+        const chats = await Promise.all(
+          [0, 1, 2, 3, 4, 5].map(
+            async () => (await person.post<{ chatUid: string }>('/api/chat/create', {})).body.chatUid,
+          ),
+        )
+        const watcher = new Watcher(`${at.url}/api/feed`, { authorization: `Bearer ${person.token}` })
+        return { person, word: `word${index}of${SEED}`, chats, deleted: new Set<string>(), watcher }
+      }),
+    )
+    const kills = { crash: 0, database: 0, redis: 0 }
+    const outcomes: Record<string, number> = {}
+    let over = false
+
+    /** A request whose connection may break, as often as it takes; the answer that settles it, or undefined. */
+    const insist = async (ask: () => Promise<Response>): Promise<number | undefined> => {
+      for (let tries = 0; tries < TRIES; tries++) {
+        const reply = await ask().catch(() => undefined)
+        const status = reply?.status
+        const { code } = reply ? ((await reply.json().catch(() => ({}))) as { code?: string }) : {}
+        const retry =
+          status === undefined ||
+          code === 'unavailable' ||
+          code === 'settlement_pending' ||
+          code === 'internal_error' ||
+          code === 'idempotency_in_progress'
+        if (!retry) return status
+        if (code === 'internal_error') throw new Error(`an internal error: ${at.logs().slice(-5).join('\n')}`)
+        await sleep(100 + 200 * random())
+      }
+      return undefined
+    }
+    const call = (
+      human: Human,
+      method: string,
+      path: string,
+      json?: object,
+      headers = {},
+      signal?: AbortSignal,
+    ) =>
+      fetch(at.url + path, {
+        method,
+        headers: {
+          authorization: `Bearer ${human.person.token}`,
+          'content-type': 'application/json',
+          ...headers,
+        },
+        ...(json ? { body: JSON.stringify(json) } : {}),
+        ...(signal ? { signal } : {}),
+      })
+
+    const send = async (index: number) => {
+      const human = pick(people)
+      const chatUid = pick(human.chats)
+      const message = {
+        role: 'user',
+        message: human.word,
+        chatUid,
+        modelUid: pick(models).modelUid,
+        maxTokens: pick([undefined, 20, 200]),
+      }
+      const what = random()
+      if (what < 0.12) {
+        // Vanishes at some moment, and never asks again.
+        const abort = new AbortController()
+        setTimeout(() => abort.abort(), 1 + 300 * random())
+        await call(
+          human,
+          'POST',
+          `/api/chat/message${chance(0.5) ? '?stream=true' : ''}`,
+          message,
+          {},
+          abort.signal,
+        )
+          .then((reply) => reply.text())
+          .catch(() => undefined)
+        return
+      }
+      const key = `chaos-${SEED}-${index}`
+      const status = await insist(() =>
+        call(human, 'POST', '/api/chat/message', message, { 'idempotency-key': key }),
+      )
+      outcomes[String(status)] = (outcomes[String(status)] ?? 0) + 1
+      // The same again: the first outcome, not another answer. Or the chat goes, or credits come.
+      if (what < 0.3)
+        await insist(() => call(human, 'POST', '/api/chat/message', message, { 'idempotency-key': key }))
+      else if (what > 0.985) await replaceChat(human, chatUid)
+      else if (what > 0.95 || (status === 402 && chance(0.5))) await topUp(human, key)
+    }
+    const topUp = (human: Human, key: string) => {
+      const purchase = { amount: pick([1, 20]), type: 'PURCHASE' }
+      return insist(() =>
+        call(human, 'POST', '/api/transaction/my/make', purchase, { 'idempotency-key': `top-${key}` }),
+      )
+    }
+    const replaceChat = async (human: Human, chatUid: string) => {
+      const fresh = await call(human, 'POST', '/api/chat/create', {})
+        .then((reply) => (reply.status === 201 ? reply.json() : undefined))
+        .catch(() => undefined)
+      if (!fresh || !human.chats.includes(chatUid)) return
+      human.chats = [...human.chats.filter((uid) => uid !== chatUid), (fresh as { chatUid: string }).chatUid]
+      human.deleted.add(chatUid)
+      await insist(() => call(human, 'DELETE', `/api/chat/${chatUid}`))
+    }
+    const stopper = async () => {
+      while (!over) {
+        await sleep(150)
+        const human = pick(people)
+        const running = Array.from(human.watcher.messages).find(([, { status }]) => status === 'STREAMING')
+        if (running)
+          await call(human, 'POST', '/api/chat/stop', { messageUid: running[0] }).catch(() => undefined)
+      }
+    }
+    /** Time runs faster here: an answer lasts 8 s at most, so whoever is older has lost its worker. */
+    const sweeper = async () => {
+      while (!over) {
+        await sleep(2_000)
+        await bank
+          .rows(sql`UPDATE generations SET lease_until = now() - interval '1 second'
+          WHERE status = 'RUNNING' AND created_at < now() - interval '12 seconds'`)
+          .then(() => at.worker.scheduled())
+          .catch(() => undefined)
+      }
+    }
+    const breaker = async () => {
+      while (!over) {
+        await sleep(900 + 1_500 * random())
+        if (over) break
+        const what = random()
+        if (what < 0.4) {
+          kills.crash++
+          await at.worker.crash()
+        } else if (what < 0.7) {
+          at.upstash.down = true
+          kills.redis++
+          await sleep(200 + 1_500 * random())
+          at.upstash.down = false
+        } else {
+          at.neon.fault = () => {
+            const fault = chance(0.06) ? 'before' : chance(0.06) ? 'after' : undefined
+            if (fault) kills.database++
+            return fault
+          }
+          await sleep(500 + 1_000 * random())
+          at.neon.fault = undefined
+        }
+      }
+    }
+
+    for (const { watcher } of people) watcher.open(undefined)
+    const indexes = Array.from({ length: SENDS }, (_, index) => index).values()
+    const sender = async () => {
+      for (const index of indexes) await send(index)
+    }
+    const unrest = [breaker(), stopper(), sweeper()]
+    await Promise.all(Array.from({ length: AT_ONCE }, sender))
+    over = true
+    await Promise.all(unrest)
+    at.neon.fault = undefined
+    at.upstash.down = false
+
+    // The dust settles: whoever still writes finishes, leases run out, and the sweep comes twice.
+    await sleep(3_000)
+    await at.worker.crash()
+    for (let sweep = 0; sweep < 2; sweep++) {
+      await bank.rows(
+        sql`UPDATE generations SET lease_until = now() - interval '1 second' WHERE status = 'RUNNING'`,
+      )
+      await bank.rows(sql`UPDATE outbox SET created_at = created_at - interval '1 minute'`)
+      await at.worker.scheduled()
+    }
+
+    const audit = await (await at.administrator()).get<{ ok: boolean; differences: unknown[] }>(
+      '/api/transaction/audit',
+    )
+    const differences: unknown[] = audit.body.differences
+    const ours = sql`(SELECT uid FROM users WHERE uid IN (${sql.join(
+      people.map(({ person }) => sql`${person.uid}::uuid`),
+      sql`, `,
+    )}))`
+    const counted = async (what: string, query: ReturnType<typeof sql>) => {
+      const [row] = await bank.rows<{ n: string }>(query)
+      if (Number(row?.n) !== 0) differences.push({ what, n: row?.n })
+    }
+    await counted(
+      'holds are left',
+      sql`SELECT count(*) AS n FROM accounts WHERE held <> 0 AND user_uid IN ${ours}`,
+    )
+    await counted(
+      'a balance is not its transactions',
+      sql`
+    SELECT count(*) AS n FROM accounts a WHERE user_uid IN ${ours} AND (balance < 0 OR
+      balance <> (SELECT coalesce(sum(amount), 0) FROM transactions t WHERE t.user_uid = a.user_uid))`,
+    )
+    await counted(
+      'a generation is not settled',
+      sql`
+    SELECT count(*) AS n FROM generations WHERE user_uid IN ${ours} AND (status = 'RUNNING' OR settled_at IS NULL)`,
+    )
+    await counted(
+      'charged without a text',
+      sql`
+    SELECT count(*) AS n FROM generations g JOIN messages m ON m.uid = g.message_uid JOIN chats c ON c.uid = m.chat_uid
+    WHERE g.user_uid IN ${ours} AND g.cost > 0 AND c.deleted_at IS NULL AND m.message = ''`,
+    )
+    await counted(
+      'a text in a chat of somebody else',
+      sql`
+    SELECT count(*) AS n FROM messages m JOIN chats c ON c.uid = m.chat_uid WHERE m.user_uid IN ${ours} AND c.user_uid <> m.user_uid`,
+    )
+    for (const { person, word } of people)
+      await counted(
+        `a text that is not of ${word}`,
+        sql`
+      SELECT count(*) AS n FROM messages WHERE user_uid = ${person.uid}::uuid AND message <> '' AND message NOT LIKE ${`%${word}%`}`,
+      )
+    await counted(
+      'a key that stands for nothing',
+      sql`
+    SELECT count(*) AS n FROM idempotency i LEFT JOIN generations g ON g.uid = i.generation_uid AND g.user_uid = i.user_uid
+    WHERE i.user_uid IN ${ours} AND i.key LIKE 'chaos-%' AND g.uid IS NULL`,
+    )
+
+    // Every feed knows how every answer that it saw begin has ended.
+    for (const { watcher, word, person, deleted } of people) {
+      const rows = await bank.rows<{ uid: string; chat_uid: string; status: string; message: string }>(
+        sql`SELECT uid, chat_uid, status, message FROM messages WHERE user_uid = ${person.uid}::uuid AND role = 'assistant'`,
+      )
+      const stored = new Map(rows.map((row) => [row.uid, row]))
+      const waiting = () => Array.from(watcher.messages).filter(([, { status }]) => status === 'STREAMING')
+      await expect
+        .poll(() => waiting().length, { timeout: 20_000 })
+        .toBe(0)
+        .catch(() => {
+          for (const [uid, { chatUid }] of waiting())
+            differences.push({
+              what: 'a feed still waits for an end',
+              word,
+              uid,
+              row: stored.get(uid),
+              isDeleted: deleted.has(chatUid),
+              lastEventId: watcher.lastEventId,
+            })
+        })
+      await watcher.drop()
+      if (watcher.fault) differences.push({ what: 'a feed broke its promise', fault: watcher.fault, word })
+      for (const [uid, seen] of watcher.messages) {
+        const row = stored.get(uid)
+        if (!row || deleted.has(row.chat_uid)) continue
+        if (row.status !== seen.status || row.message !== seen.text)
+          differences.push({ what: 'a feed saw another end', uid, seen, row })
+      }
+    }
+    const [total] = await bank.rows<{ n: string; charged: string }>(
+      sql`SELECT count(*) AS n, count(*) FILTER (WHERE cost > 0) AS charged FROM generations WHERE user_uid IN ${ours}`,
+    )
+    console.log(
+      `chaos: seed ${SEED}, sends ${SENDS}, generations ${total?.n} (charged ${total?.charged}), kills ${kills.crash}, database faults ${kills.database}, Redis outages ${kills.redis}, upstream ${JSON.stringify(upstream.counts)}, answers ${JSON.stringify(outcomes)}, differences: ${differences.length}`,
+    )
+    expect(differences).toEqual([])
+  },
+  60 * 60_000,
+)

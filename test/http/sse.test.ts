@@ -1,0 +1,53 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { createOutlet, type Reader } from '../../src/http/sse.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+/** A client that reads at once, and what it was sent. */
+function reader() {
+  const sent: string[] = []
+  const stream: Reader = {
+    write: async (text: string) => {
+      sent.push(text)
+    },
+    abort: () => void sent.push('ABORTED'),
+  }
+  return { sent, stream }
+}
+
+it('a heartbeat never takes the reader back behind what it was sent', async () => {
+  const { sent, stream } = reader()
+  const outlet = createOutlet()
+  const piping = outlet.pipe(stream)
+  outlet.event('a', {}, 'E-1')
+  outlet.mark('E-1')
+  outlet.event('b', {}, 'E-2')
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(sent.at(-1)).toBe('id: E-2\n: keep-alive\n\n')
+  outlet.mark('E-5') // seen, but not shown by this feed
+  await vi.advanceTimersByTimeAsync(15_000)
+  expect(sent.at(-1)).toBe('id: E-5\n: keep-alive\n\n')
+  outlet.end()
+  await piping
+})
+
+it('one event of any size goes out, a reader that lets 4 MiB lie is let go', async () => {
+  const { sent, stream } = reader()
+  const outlet = createOutlet()
+  outlet.event('snapshot', 'x'.repeat(5 * 1024 * 1024))
+  const piping = outlet.pipe(stream)
+  await vi.advanceTimersByTimeAsync(0)
+  expect(sent).toHaveLength(1)
+  stream.write = () => new Promise(() => {})
+  outlet.event('taken', {})
+  await vi.advanceTimersByTimeAsync(0)
+  outlet.event('small', {})
+  outlet.event('large', 'x'.repeat(5 * 1024 * 1024))
+  expect(sent.at(-1)).toBe('ABORTED')
+  void piping
+})
