@@ -84,7 +84,7 @@ test.skipIf(isLeftOut)(
       await page.getByText('Your message is kept').waitFor()
       await page.context().setOffline(false)
       await page.getByLabel('Your message').press('Enter')
-      await expect.poll(() => answerText(page), { timeout: 15_000 }).toBe('at last')
+      await expect.poll(() => answerText(page), { timeout: 30_000 }).toBe('at last')
       expect(await page.locator('.question').count()).toBe(2)
       seen.errors = seen.errors.filter(
         (error) => !/ERR_INTERNET_DISCONNECTED|ERR_NETWORK_CHANGED/.test(error),

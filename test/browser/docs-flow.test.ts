@@ -19,7 +19,7 @@ async function execute<Body>(
   if (await clear.isVisible()) await clear.click()
   await block.locator('.execute').click()
   const answer = block.locator('.live-responses-table tbody tr.response')
-  await answer.waitFor({ timeout: 20_000 })
+  await answer.waitFor({ timeout: 30_000 })
   const status = (await answer.locator('.response-col_status').textContent())?.trim().slice(0, 3) ?? ''
   const text = (await answer.locator('.response-col_description .microlight').first().textContent()) ?? ''
   return { status, body: JSON.parse(text) as Body }

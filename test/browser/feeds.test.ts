@@ -55,12 +55,12 @@ test.skipIf(isLeftOut)(
         modelUid,
       })
       await expect
-        .poll(async () => Object.values((await state()).texts).join('').length, { timeout: 15_000 })
+        .poll(async () => Object.values((await state()).texts).join('').length, { timeout: 30_000 })
         .toBeGreaterThan(40)
       await page.reload()
       await open()
       const { uid, message } = (await sent).body.assistantMessage
-      await expect.poll(async () => (await state()).status[uid], { timeout: 15_000 }).toBe('COMPLETED')
+      await expect.poll(async () => (await state()).status[uid], { timeout: 30_000 }).toBe('COMPLETED')
       const { texts, fault } = await state()
       expect(fault).toBeUndefined()
       expect(texts[uid]).toBe(message)
@@ -94,12 +94,12 @@ test.skipIf(isLeftOut)(
         const state = () => page.evaluate(() => (window as any).state)
         const first = (await ask('[[say:before the crash]]')).body.assistantMessage
         await expect
-          .poll(async () => (await state()).status[first.uid], { timeout: 15_000 })
+          .poll(async () => (await state()).status[first.uid], { timeout: 30_000 })
           .toBe('COMPLETED')
         await at.worker.crash()
         const second = (await ask('[[say:after the crash]]')).body.assistantMessage
         await expect
-          .poll(async () => (await state()).status[second.uid], { timeout: 20_000 })
+          .poll(async () => (await state()).status[second.uid], { timeout: 30_000 })
           .toBe('COMPLETED')
         const { texts, opened, snapshots, fault } = await state()
         expect(opened).toBeGreaterThanOrEqual(2)

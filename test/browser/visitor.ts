@@ -39,7 +39,7 @@ export const answerText = (page: Page): Promise<string> =>
 /** Waits until the newest answer has that many characters. */
 export const written = (page: Page, characters: number): Promise<void> =>
   expect
-    .poll(async () => (await answerText(page)).length, { timeout: 20_000 })
+    .poll(async () => (await answerText(page)).length, { timeout: 30_000 })
     .toBeGreaterThan(characters) as Promise<void>
 
 /** Waits for the end of the newest answer: what it cost is told then. */

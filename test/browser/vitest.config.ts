@@ -13,5 +13,7 @@ export default defineConfig({
     maxWorkers: 1,
     testTimeout: 180_000,
     hookTimeout: 60_000,
+    // A busy machine is late, not wrong.
+    expect: { poll: { timeout: 30_000 } },
   },
 })

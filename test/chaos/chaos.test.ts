@@ -288,7 +288,7 @@ it(
       const stored = new Map(rows.map((row) => [row.uid, row]))
       const waiting = () => Array.from(watcher.messages).filter(([, { status }]) => status === 'STREAMING')
       await expect
-        .poll(() => waiting().length, { timeout: 20_000 })
+        .poll(() => waiting().length, { timeout: 30_000 })
         .toBe(0)
         .catch(() => {
           for (const [uid, { chatUid }] of waiting())

@@ -87,15 +87,19 @@ describe('its error classes', () => {
   })
 
   test('APIError for 402, said once and with what is missing; asking again would be in vain', async () => {
-    const poor = await program(at, { credits: 0.01, client: { maxRetries: 2 } })
-    const before = Date.now()
+    let asked = 0
+    const counting: typeof fetch = (...args) => {
+      asked++
+      return fetch(...args)
+    }
+    const poor = await program(at, { credits: 0.01, client: { maxRetries: 2, fetch: counting } })
     const error = await errorOf(ask(poor.client, demo))
+    expect(asked).toBe(1)
     expect(error).toMatchObject({ status: 402, code: 'insufficient_quota', type: 'insufficient_quota' })
     expect(error.error).toMatchObject({ available: 0.01, held: 0 })
     expect(error.headers?.get('x-should-retry')).toBe('false')
     const spent = await program(at, { limits: { budget: 0.001 } })
     expect(await errorOf(ask(spent.client, demo))).toMatchObject({ status: 402, code: 'key_budget_exceeded' })
-    expect(Date.now() - before).toBeLessThan(10_000)
   })
 
   test('RateLimitError with Retry-After and what is left', async () => {
@@ -226,7 +230,7 @@ describe('leaving', () => {
     await expect.poll(() => asked.clientGone, { timeout: 30_000 }).toBe(true)
     // Settled: nothing is held any more.
     const isSettled = async () => (await endOf()).available === (await endOf()).balance
-    await expect.poll(isSettled, { timeout: 10_000 }).toBe(true)
+    await expect.poll(isSettled, { timeout: 30_000 }).toBe(true)
     const paid = before.balance - (await endOf()).balance
     expect(paid).toBeGreaterThan(0)
     expect(paid).toBeLessThan(2)
@@ -241,10 +245,10 @@ describe('leaving', () => {
       { signal: leave.signal },
     )
     const find = () => at.upstream.requests.find(({ body }) => JSON.stringify(body).includes(content))
-    await expect.poll(find, { timeout: 10_000 }).toBeDefined()
+    await expect.poll(find, { timeout: 30_000 }).toBeDefined()
     leave.abort()
     expect(await errorOf(work)).toBeInstanceOf(OpenAI.APIUserAbortError)
-    await expect.poll(async () => (await endOf()).balance, { timeout: 10_000 }).toBeLessThan(before.balance)
+    await expect.poll(async () => (await endOf()).balance, { timeout: 30_000 }).toBeLessThan(before.balance)
     expect(find()?.clientGone).toBe(false)
   })
 })

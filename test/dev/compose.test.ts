@@ -283,7 +283,7 @@ test('keys, bridge and API run by their own commands: a paid answer, and an end'
     PUBLIC_URL: 'https://chat.test.example',
   })
   await healthy(api, serving.env, serving.child)
-  await expect.poll(() => serving.said.text, { timeout: 20_000 }).toContain('"event":"serving"')
+  await expect.poll(() => serving.said.text, { timeout: 30_000 }).toContain('"event":"serving"')
   const url = `http://127.0.0.1:${port}`
   let token = ''
   const call = async (path: string, json?: object) => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { engines, openWorld, text, type World } from './upstash-world.ts'
 
@@ -170,18 +169,17 @@ describe.each(engines)('commands over the %s engine', (_name, startEngine) => {
   })
 
   it('lists keys, and forgets a key when its time has come', async () => {
-    await redis.set('short', 1, { px: 40 })
+    await redis.set('short', 1, { px: 3_000 })
     await redis.set('long', 1)
     expect((await redis.keys('*')).sort()).toEqual(['long', 'short'])
-    expect(await redis.pttl('short')).toBeLessThanOrEqual(40)
-    await sleep(80)
-    expect(await redis.get('short')).toBeNull()
+    expect(await redis.pttl('short')).toBeLessThanOrEqual(3_000)
+    await expect.poll(() => redis.get('short')).toBeNull()
     expect(await redis.scan(0, { match: 'l*', count: 10 })).toEqual(['0', ['long']])
   })
 
   it('tells the time', async () => {
     const [seconds, micros] = await redis.time()
-    expect(Math.abs(Number(seconds) * 1_000 + Number(micros) / 1_000 - Date.now())).toBeLessThan(2_000)
+    expect(Math.abs(Number(seconds) * 1_000 + Number(micros) / 1_000 - Date.now())).toBeLessThan(60_000)
   })
 
   it('carries any text, with base64 and without', async () => {

@@ -16,7 +16,8 @@ if (realUrl) {
 /** Several alphabets, an emoji of two characters, control characters, quotes, line ends. */
 export const text = 'Привет, «мир»! 👋🏽 \u0000\u0001\u007f \\ " \r\n\t é'
 
-export const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 5_000, interval: 5 })
+export const until = (check: () => void | Promise<void>) =>
+  vi.waitFor(check, { timeout: 30_000, interval: 5 })
 
 export type World = Awaited<ReturnType<typeof openWorld>>
 type Options = Partial<ConstructorParameters<typeof Redis>[0]>

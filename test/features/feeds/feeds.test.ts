@@ -174,7 +174,7 @@ describe('feeds', () => {
     await expect.poll(() => watcher.snapshots).toBe(1)
     expect((await administrator.patch(`/api/user/${person.uid}`, { status: 'BLOCKED' })).status).toBe(200)
     // It comes back as a client would, and is told why not.
-    await expect.poll(() => watcher.fault, { timeout: 10_000 }).toMatch(/40[13]/)
+    await expect.poll(() => watcher.fault, { timeout: 30_000 }).toMatch(/40[13]/)
     await watcher.drop()
   })
 
@@ -227,7 +227,7 @@ describe('feeds', () => {
       expect(quiet.upstash.counts.commands).toBeLessThanOrEqual(20 + 4 * seconds)
       quiet.upstash.latencyMs = 0
       for (const feed of feeds) feed.source.close()
-      await expect.poll(() => quiet.upstash.counts.subscriptions, { timeout: 20_000 }).toBe(0)
+      await expect.poll(() => quiet.upstash.counts.subscriptions, { timeout: 30_000 }).toBe(0)
     }
     await Promise.all([
       unwatched(await world({ CLIENT_GONE_S: '20' })),
@@ -252,11 +252,11 @@ describe('feeds', () => {
     })
     await sleep(9_000) // longer than the worker tries
     shaky.upstash.down = false
-    await expect.poll(() => watcher.snapshots, { timeout: 15_000 }).toBeGreaterThanOrEqual(1)
+    await expect.poll(() => watcher.snapshots, { timeout: 30_000 }).toBeGreaterThanOrEqual(1)
     await sleep(13_000) // a row counts as left behind after 20 s
     await shaky.worker.scheduled()
     const { uid, message } = body.assistantMessage
-    await expect.poll(() => watcher.messages.get(uid)?.text, { timeout: 10_000 }).toBe(message)
+    await expect.poll(() => watcher.messages.get(uid)?.text, { timeout: 30_000 }).toBe(message)
     expect(watcher.messages.get(uid)?.status).toBe('COMPLETED')
     await watcher.drop()
     expect(watcher.fault).toBeUndefined()
@@ -275,7 +275,7 @@ describe('feeds', () => {
       child.stdout.setEncoding('utf8').on('data', (text: string) => (shown += text))
       return {
         until: (words: string) =>
-          expect.poll(() => shown.includes(`event: ${words}\n`), { timeout: 20_000 }).toBe(true),
+          expect.poll(() => shown.includes(`event: ${words}\n`), { timeout: 30_000 }).toBe(true),
         /** Whole events only: what was cut within one is nothing to an EventSource. */
         async cut() {
           child.kill()

@@ -148,7 +148,7 @@ describe('feeds, through whatever happens to their readers', () => {
       const isThere = () =>
         Array.from(messages).every(([uid, { status }]) => status === stored.get(uid)?.status) &&
         (chatUid === undefined || messages.size === expected.length)
-      const end = Date.now() + 20_000
+      const end = Date.now() + 60_000
       for (let still = 0; still < 5 && watcher.fault === undefined && Date.now() < end; ) {
         await sleep(20)
         still = isThere() ? still + 1 : 0

@@ -55,7 +55,7 @@ describe('a call of a program', () => {
       expect(at.neon.counts.requests).toBe(2)
       const told = () =>
         at.upstash.log.filter(({ commands }) => JSON.stringify(commands).includes(app.owner.uid))
-      await expect.poll(() => told().length, { timeout: 10_000 }).toBeGreaterThan(0)
+      await expect.poll(() => told().length, { timeout: 30_000 }).toBeGreaterThan(0)
       expect(told().filter(({ at: time }) => time <= called)).toHaveLength(0)
     }
   })
@@ -124,7 +124,7 @@ describe('a call of a program', () => {
     const app = await program(at, { credits: 10 })
     const feed = await listenTo(at.url, app.owner)
     const { body } = await ask(app.key, '[[tokens=20,delay=20]] Slowly.', { max_tokens: 100 })
-    await expect.poll(() => feed.of('new_transaction'), { timeout: 10_000 }).toHaveLength(1)
+    await expect.poll(() => feed.of('new_transaction'), { timeout: 30_000 }).toHaveLength(1)
     const [{ data: held }] = feed.of('balance') as [any]
     const [{ data: charged }] = feed.of('new_transaction') as [any]
     expect(held).toMatchObject({ balance: 10 })

@@ -59,7 +59,7 @@ export function mortuary(at: World) {
             sql`SELECT message_uid AS uid FROM generations WHERE chat_uid = ${chatUid}::uuid AND status = 'RUNNING'`,
           )
         )[0]?.uid
-      const messageUid = await vi.waitUntil(running, { timeout: 10_000 })
+      const messageUid = await vi.waitUntil(running, { timeout: 30_000 })
       return { chatUid, messageUid, reply, again: send }
     },
     /** The lease ends now, having saved `text` (what it had, when absent). */
@@ -98,7 +98,7 @@ export async function listenTo(url: string, person: Person) {
   const reading = (async () => {
     for await (const event of eventsOf(response)) seen.push(event)
   })().catch(() => undefined)
-  await expect.poll(() => seen.length, { timeout: 10_000 }).toBeGreaterThan(0)
+  await expect.poll(() => seen.length, { timeout: 30_000 }).toBeGreaterThan(0)
   return {
     of: (...events: string[]) => seen.filter(({ event }) => events.includes(event)),
     ends: (messageUid: string) =>

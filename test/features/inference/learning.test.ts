@@ -34,7 +34,7 @@ describe('the name of the output limit, learned from a refusal', () => {
     const { modelUid } = await at.model()
     const words = '[[fault:refuse=max_tokens]] [[fault:slow-first-token=60000]] moved'
     const reply = ask(modelUid, words)
-    await expect.poll(() => asked('moved').length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => asked('moved').length, { timeout: 30_000 }).toBe(2)
     const elsewhere = { uid: modelUid, api_link: `${at.upstream.url}/chat/completions` }
     expect((await administrator.put('/api/model/update', elsewhere)).status).toBe(200)
     const { data } = (await person.get<any>('/api/chat/all?limit=1')).body

@@ -54,7 +54,7 @@ describe('the sweep', () => {
     const person = await at.richPerson(100)
     const feed = await listenTo(other.url, person)
     const { chatUid, messageUid, reply, again } = await dead.begin(person, modelUid, LONG)
-    await expect.poll(() => feed.of('message_delta').length, { timeout: 10_000 }).toBeGreaterThan(0)
+    await expect.poll(() => feed.of('message_delta').length, { timeout: 30_000 }).toBeGreaterThan(0)
     await at.worker.crash()
     expect(await reply).toBeUndefined()
     expect(await again()).toMatchObject({
@@ -81,7 +81,7 @@ describe('the sweep', () => {
       creditSpent: price / 1_000_000,
     })
 
-    await expect.poll(() => feed.of('new_transaction').length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => feed.of('new_transaction').length, { timeout: 30_000 }).toBe(1)
     const [end] = feed.ends(messageUid)
     expect(end).toMatchObject({
       event: 'message_error',
@@ -145,7 +145,7 @@ describe('the sweep', () => {
     expect(await shown(stopped.chatUid)).toMatchObject({ ...end, message: 'as far as this' })
     expect(await shown(silent.chatUid)).toMatchObject({ ...end, message: '', creditSpent: 0 })
     expect(await stopped.again()).toMatchObject({ status: 200, body: { assistantMessage: end } })
-    await expect.poll(() => feed.of('new_transaction').length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => feed.of('new_transaction').length, { timeout: 30_000 }).toBe(2)
     expect(feed.ends(stopped.messageUid)).toMatchObject([{ event: 'message_end' }])
     expect(feed.ends(silent.messageUid)).toMatchObject([{ event: 'message_end' }])
     expect(feed.ends(deleted.messageUid)).toEqual([])
@@ -174,7 +174,7 @@ describe('the sweep', () => {
       sql`UPDATE outbox SET created_at = created_at - interval '1 minute' WHERE user_uid = ${person.uid}::uuid`,
     )
     await at.worker.scheduled()
-    await expect.poll(() => watcher.messages.has(begun.messageUid), { timeout: 10_000 }).toBe(false)
+    await expect.poll(() => watcher.messages.has(begun.messageUid), { timeout: 30_000 }).toBe(false)
     await watcher.drop()
     expect(watcher.fault).toBeUndefined()
   })
@@ -222,7 +222,7 @@ describe('the sweep', () => {
         held: 0,
         charges: 4,
       })
-    await expect.poll(() => feed.of('new_transaction').length, { timeout: 10_000 }).toBe(4)
+    await expect.poll(() => feed.of('new_transaction').length, { timeout: 30_000 }).toBe(4)
     await sleep(500)
     for (const { messageUid } of begun.slice(0, 4)) expect(feed.ends(messageUid)).toHaveLength(1)
     expect(new Set(feed.of('new_transaction').map(({ data }) => data.transactionUid)).size).toBe(4)
@@ -233,7 +233,7 @@ describe('the sweep', () => {
     const person = await at.richPerson(100)
     const feed = await listenTo(other.url, person)
     const { chatUid, messageUid, reply } = await dead.begin(person, modelUid, LONG)
-    await expect.poll(() => feed.of('message_delta').length, { timeout: 10_000 }).toBeGreaterThan(5)
+    await expect.poll(() => feed.of('message_delta').length, { timeout: 30_000 }).toBeGreaterThan(5)
     await dead.expire(messageUid, 'You')
     await other.worker.scheduled()
     const row = await dead.generation(messageUid)

@@ -55,7 +55,7 @@ describe('when the sweep runs', () => {
     const { modelUid } = await at.model({ type: 'demo-instant', token_cost: 1000 })
     await redis.del(sweepWanted())
     const begun = await dead.begin(person, modelUid, '[[fault:slow-first-token=60000]] hm')
-    await expect.poll(() => redis.get(sweepWanted()), { timeout: 1_000 }).toBe('1')
+    await expect.poll(() => redis.get(sweepWanted()), { timeout: 30_000 }).toBe('1')
     const left = await redis.eval("return redis.call('TTL', KEYS[1])", [sweepWanted()], [])
     expect(Number(left)).toBeGreaterThan(1_700)
     await at.worker.crash()

@@ -102,7 +102,7 @@ describe('GET /api/model/types/all', () => {
     await made({ api_link: `http://127.0.0.1:${(silent.address() as AddressInfo).port}/v1` })
     const start = Date.now()
     const { body } = await types()
-    expect(Date.now() - start).toBeLessThan(7_000)
+    expect(Date.now() - start).toBeLessThan(40_000)
     expect(body).toMatchObject({
       data: [{ api_link: good.url, types: ['x'] }],
       failed: [{ error: expect.stringMatching(/^total_timeout: /) }],

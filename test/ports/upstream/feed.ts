@@ -1,4 +1,5 @@
 // A fake `fetch` over bytes, and a collector: what the tests of the upstream port share.
+import { vi } from 'vitest'
 import { openUpstream } from '../../../src/ports/upstream/openai.ts'
 import type { UpstreamChunk, UpstreamEnd, UpstreamRequest } from '../../../src/ports/upstream/port.ts'
 
@@ -127,6 +128,17 @@ export async function collect(
     }
     await each?.(next.value)
   }
+}
+
+/** The same on a clock that is moved by hand (`vi.useFakeTimers`), until it has ended. */
+export async function collectInTime(...asked: Parameters<typeof collect>): Promise<Got> {
+  let got: Got | undefined
+  const collecting = collect(...asked).then((all) => {
+    got = all
+  })
+  while (got === undefined) await vi.advanceTimersByTimeAsync(1)
+  await collecting
+  return got
 }
 
 /** An upstream chunk as an event. */

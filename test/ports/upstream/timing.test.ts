@@ -1,13 +1,20 @@
 // Time limits, aborts and sockets.
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openUpstream } from '../../../src/ports/upstream/openai.ts'
-import { collect, fakeFetch, requestOf, type Script, says, TIMES } from './feed.ts'
+import { collect, collectInTime, fakeFetch, requestOf, type Script, says, TIMES } from './feed.ts'
 
 const OK: Script = { pieces: [says('ok', 'stop'), 'data: [DONE]\n\n'] }
 
 describe('time limits', () => {
+  beforeEach(() => {
+    vi.useFakeTimers()
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
   const hang: Script = { pieces: [], ending: 'hang' }
   const never = (() => new Promise(() => {})) as unknown as typeof fetch
   const comments: Script = { pieces: Array<string>(1000).fill(': ping\n\n'), delayMs: 10 }
@@ -41,7 +48,7 @@ describe('time limits', () => {
       { silenceMs: 100 },
     ],
   ])('%s', async (_, fetcher, kind, times) => {
-    const got = await collect(requestOf(fetcher, { times: { ...TIMES, ...times } }))
+    const got = await collectInTime(requestOf(fetcher, { times: { ...TIMES, ...times } }))
     expect([got.end.fault?.kind, got.end.done]).toEqual([kind, false])
   })
 
@@ -50,11 +57,11 @@ describe('time limits', () => {
       pieces: [says('a'), ...Array<string>(20).fill(': ping\n\n'), says('b', 'stop')],
       delayMs: 20,
     })
-    const got = await collect(requestOf(slow.fetch, { times: { ...TIMES, silenceMs: 300 } }))
+    const got = await collectInTime(requestOf(slow.fetch, { times: { ...TIMES, silenceMs: 300 } }))
     expect([got.text, got.end.fault]).toEqual(['ab', undefined])
     const lazy = fakeFetch({ pieces: [says('a'), says('b'), says('c', 'stop')], delayMs: 1 })
     const times = { ...TIMES, silenceMs: 100, firstTokenMs: 100 }
-    const slept = await collect(
+    const slept = await collectInTime(
       requestOf(lazy.fetch, { times }),
       () => new Promise((done) => setTimeout(done, 250)),
     )
@@ -65,15 +72,15 @@ describe('time limits', () => {
     const json = JSON.stringify({ choices: [{ message: { content: 'late' }, finish_reason: 'stop' }] })
     const fake = fakeFetch({ pieces: ['\n', '\n', json], delayMs: 150 })
     const times = { ...TIMES, firstTokenMs: 50, silenceMs: 2000 }
-    expect((await collect(requestOf(fake.fetch, { stream: false, times }))).text).toBe('late')
+    expect((await collectInTime(requestOf(fake.fetch, { stream: false, times }))).text).toBe('late')
     const total = { ...TIMES, firstTokenMs: 50, totalMs: 200 }
-    const got = await collect(requestOf(never, { stream: false, times: total }))
+    const got = await collectInTime(requestOf(never, { stream: false, times: total }))
     expect(got.end.fault?.kind).toBe('total_timeout')
   })
 
   it('a host that accepts no connection fails early, one that only thinks long does not', async () => {
     const asked: string[] = []
-    const silent = await collect(
+    const silent = await collectInTime(
       requestOf(never, {
         times: { ...TIMES, connectMs: 50 },
         reach: async (url, ms) => {
@@ -89,7 +96,7 @@ describe('time limits', () => {
         await new Promise((done) => setTimeout(done, 200))
         return fakeFetch(OK).fetch(...args)
       }) as typeof fetch
-      const got = await collect(
+      const got = await collectInTime(
         requestOf(late, { times: { ...TIMES, connectMs: 50 }, reach: async () => found }),
       )
       expect([got.text, got.end.fault]).toEqual(['ok', undefined])
@@ -97,7 +104,7 @@ describe('time limits', () => {
   })
 
   it('an abort ends it at once, before, during and after the headers, and closes the body', async () => {
-    const before = await collect(requestOf(fakeFetch(OK).fetch, { signal: AbortSignal.abort() }))
+    const before = await collectInTime(requestOf(fakeFetch(OK).fetch, { signal: AbortSignal.abort() }))
     expect(before.end).toEqual({
       finishReason: null,
       done: false,
@@ -105,10 +112,10 @@ describe('time limits', () => {
     })
     const early = new AbortController()
     setTimeout(() => early.abort(), 50)
-    expect((await collect(requestOf(never, { signal: early.signal }))).end.fault?.kind).toBe('aborted')
+    expect((await collectInTime(requestOf(never, { signal: early.signal }))).end.fault?.kind).toBe('aborted')
     const late = new AbortController()
     const fake = fakeFetch({ pieces: [says('a'), says('b')], ending: 'hang' })
-    const got = await collect(requestOf(fake.fetch, { signal: late.signal }), (chunks) => {
+    const got = await collectInTime(requestOf(fake.fetch, { signal: late.signal }), (chunks) => {
       if (chunks.some((chunk) => chunk.text === 'b')) setTimeout(() => late.abort(), 20)
     })
     expect([got.text, got.end.fault?.kind, fake.cancelled()]).toEqual(['ab', 'aborted', 1])
@@ -117,7 +124,7 @@ describe('time limits', () => {
   it('leaving the loop closes the body too', async () => {
     const fake = fakeFetch({ pieces: [says('a'), says('b')], ending: 'hang' })
     for await (const chunks of openUpstream(requestOf(fake.fetch))) if (chunks.length > 0) break
-    await new Promise((done) => setTimeout(done, 20))
+    await vi.advanceTimersByTimeAsync(20)
     expect((fake.calls[0]!.init.signal as AbortSignal).aborted).toBe(true)
   })
 })
