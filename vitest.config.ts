@@ -11,7 +11,7 @@ export default defineConfig({
     isolate: false,
     fileParallelism: false,
     maxWorkers: 1,
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 60_000,
     // A busy machine is late, not wrong.
     expect: { poll: { timeout: 30_000 } },

@@ -1,18 +1,18 @@
 /** `npm start`: the whole service on embedded parts, with a model to talk to. Needs no account, key or container. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { join, relative, resolve } from 'node:path'
+import { join, relative } from 'node:path'
 import { envSchema } from '../src/env.ts'
 import { type Demo, setUpDemo } from './demo.ts'
-import { root } from './root.ts'
+import { dataDirOf, tellWhere } from './local.ts'
 import { makeSecrets } from './secrets.ts'
-import { type Stack, type StackOptions, startStack } from './stack.ts'
+import { EMBEDDED, type Stack, type StackOptions, startStack } from './stack.ts'
 
 const UPSTREAM_PORT = 8100
 const TICK_MS = 60_000
 
 const port = Number(process.env.PORT || 8000)
-const dataDir = resolve(root, process.env.DATA_DIR || '.data')
+const dataDir = dataDirOf(process.env)
 const url = `http://localhost:${port}`
 
 if (!Number.isInteger(port) || port < 1 || port > 65_535) fail('PORT must be a number from 1 to 65535.')
@@ -27,8 +27,15 @@ process.on('exit', () => rmSync(lockPath, { force: true }))
 let isOpen = false
 let isStopping = false
 console.log('Starting…')
-const stack = await startStack(options()).catch((error: Error) => fail(error.message))
+const chosen = options()
+const stack = await startStack(chosen).catch((error: Error) => fail(error.message))
 writeFileSync(lockPath, `${process.pid} ${stack.pid() ?? ''}`)
+tellWhere(dataDir, {
+  DATABASE_URL: chosen.vars?.DATABASE_URL ?? EMBEDDED,
+  NEON_HTTP_ENDPOINT: chosen.vars?.NEON_HTTP_ENDPOINT ?? stack.neon.url,
+  UPSTASH_REDIS_REST_URL: chosen.vars?.UPSTASH_REDIS_REST_URL ?? stack.upstash.url,
+  UPSTASH_REDIS_REST_TOKEN: stack.secrets.UPSTASH_REDIS_REST_TOKEN,
+})
 const ticker = stack.crons.length > 0 ? setInterval(() => void tick(stack), TICK_MS) : undefined
 
 // Miniflare's own listeners would end this process before the database is closed.
@@ -129,7 +136,8 @@ async function stop(): Promise<void> {
 function show(line: string): void {
   const { event, status, method, route, ms } = parsed(line)
   if (event !== 'request') console.log(line)
-  else if (isOpen) console.log(`${status} ${method} ${route} ${ms} ms`)
+  // A path may hold what a terminal would obey.
+  else if (isOpen) console.log(`${status} ${method} ${encodeURI(String(route))} ${ms} ms`)
 }
 
 function parsed(line: string): Record<string, unknown> {

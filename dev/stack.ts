@@ -63,7 +63,7 @@ export interface Stack extends LocalWorker {
 
 const MAX_LINES = 20_000
 // The embedded engine looks at no name or password, but the driver wants a whole address.
-const EMBEDDED = 'postgres://local:local@localhost/local'
+export const EMBEDDED = 'postgres://local:local@localhost/local'
 
 /**
  * Starts everything, migrated: 2–4 s, of which the embedded Postgres takes the most.
@@ -224,7 +224,7 @@ async function startWorker(parts: {
 }
 
 /** The workerd processes that this process started. Miniflare does not tell; Linux does. */
-function workerds(): number[] {
+export function workerds(): number[] {
   try {
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))

@@ -1,15 +1,15 @@
 /**
  * `npm run sweep`: one whole sweep by hand, whatever the marker in Redis says, on what the environment or .dev.vars
- * names.
+ * names, else on what `npm start` runs (dev/local.ts).
  */
 import { createLog } from '../src/http/log.ts'
 import { connectPostgres } from '../src/ports/postgres.ts'
 import { connectRedis } from '../src/ports/redis.ts'
 import { sweep } from '../src/sweep.ts'
-import { readVars } from './vars.ts'
+import { serviceAtHand } from './local.ts'
 
-const { DATABASE_URL, NEON_HTTP_ENDPOINT, UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN } = readVars()
-const missing = Object.entries({ DATABASE_URL, UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN })
+const { DATABASE_URL, NEON_HTTP_ENDPOINT, UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN } = serviceAtHand()
+const missing = Object.entries({ UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN })
   .filter(([, value]) => !value)
   .map(([key]) => key)
 if (missing.length > 0) {
@@ -17,7 +17,7 @@ if (missing.length > 0) {
   process.exit(1)
 }
 
-const db = connectPostgres(DATABASE_URL!, NEON_HTTP_ENDPOINT)
+const db = connectPostgres(DATABASE_URL, NEON_HTTP_ENDPOINT)
 const redis = connectRedis(UPSTASH_REDIS_REST_URL!, UPSTASH_REDIS_REST_TOKEN!)
 try {
   const { settled, published, forgotten } = await sweep({ db, redis }, createLog({ sweep: 'by hand' }), true)

@@ -14,7 +14,14 @@ import { balanceSnapshot } from './features/transactions/snapshot.ts'
 import { usageRoutes } from './features/usage/routes.ts'
 import { userRoutes } from './features/users/routes.ts'
 import type { App, Services } from './http/context.ts'
-import { keepPrivate, observe, readOn, refuseLargeBodies, secure } from './http/middleware.ts'
+import {
+  keepPrivate,
+  observe,
+  readOn,
+  refuseLargeBodies,
+  refuseManyValues,
+  secure,
+} from './http/middleware.ts'
 import { onError, onNotFound } from './http/problem.ts'
 import { createRouter } from './http/router.ts'
 
@@ -26,7 +33,7 @@ export function createApp(services: Services): OpenAPIHono<App> {
 
   app.use(observe(services))
   app.use(secure(services.env))
-  app.use('/api/*', keepPrivate, readOn, refuseLargeBodies(1024 * 1024))
+  app.use('/api/*', keepPrivate, readOn, refuseLargeBodies(1024 * 1024), refuseManyValues)
 
   app.route('/', healthRoutes())
   app.route('/', docsRoutes())

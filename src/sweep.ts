@@ -7,12 +7,11 @@ import { gatewaySettle } from './features/gateway/door.ts'
 import { callSettled } from './features/gateway/settled.ts'
 import { forgetOldKeys } from './features/idempotency/old.ts'
 import type { Door, DoorSettle } from './features/inference/door.ts'
-import { settleExpired } from './features/inference/sweep.ts'
+import { noteSwept, stateOf } from './features/inference/mark.ts'
+import { isAnythingOpen, settleExpired } from './features/inference/sweep.ts'
 import { counters } from './features/transactions/counters.ts'
 import type { Services } from './http/context.ts'
 import type { Log } from './http/log.ts'
-import type { Redis } from './ports/redis.ts'
-import { sweepWanted } from './ports/redis-keys.ts'
 
 /** Once in so many minutes it looks whatever Redis says, which may have lost what it knew, and tidies up. */
 const WHOLE_EVERY_MIN = 30
@@ -42,7 +41,10 @@ export interface Swept {
 /** The cron's call: sweeps if there may be something to sweep, so that an idle service lets its database sleep. */
 export async function sweepOnSchedule(parts: Parts, log: Log, at: Date): Promise<void> {
   const isWhole = at.getUTCMinutes() % WHOLE_EVERY_MIN === 0
-  if (isWhole || (await isWanted(parts.redis))) await sweep(parts, log, isWhole)
+  const state = await stateOf(parts.redis)
+  if (state === 'idle' && !isWhole) return
+  await sweep(parts, log, isWhole)
+  if (state !== undefined) await noteSwept(parts.redis, state, () => isAnythingOpen(parts.db))
 }
 
 /**
@@ -62,13 +64,4 @@ export async function sweep({ db, redis }: Parts, log: Log, isWhole: boolean): P
   if (published > 0) log.info('outbox_published', { published })
   log.info('money', { ...(await counters(db)) })
   return { settled: settled.length, published, forgotten }
-}
-
-/** Whether anything was sent or booked lately; true if that cannot be known. */
-const isWanted = async (redis: Redis): Promise<boolean> => {
-  try {
-    return (await redis.get(sweepWanted())) !== null
-  } catch {
-    return true
-  }
 }

@@ -51,17 +51,28 @@ const timing = (ms: number, { postgres, redis }: Meter): string =>
   ].join(', ')
 
 /** Headers that keep a browser from being used against its owner; CORS for the origins of the configuration. */
-export const secure = (env: Env) =>
-  every(
+export const secure = (env: Env) => {
+  const shared = {
+    origin: (origin: string) => (env.CORS_ORIGINS.includes(origin) ? origin : null),
+    credentials: true,
+    maxAge: 600,
+  }
+  const api = cors({
+    ...shared,
+    allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'X-Request-Id'],
+    exposeHeaders: ['X-Request-Id', 'Retry-After', 'Content-Disposition', 'Link', 'X-Truncated'],
+  })
+  // OpenAI's clients send headers of their own, of which there are more each year: whatever is asked for may come.
+  const door = cors({
+    ...shared,
+    exposeHeaders: ['X-Request-Id', 'Retry-After', 'X-Should-Retry', ...RATE_HEADERS],
+  })
+  return every(
     secureHeaders({ crossOriginResourcePolicy: false, xFrameOptions: 'DENY', referrerPolicy: 'no-referrer' }),
-    cors({
-      origin: (origin) => (env.CORS_ORIGINS.includes(origin) ? origin : null),
-      credentials: true,
-      allowHeaders: ['Authorization', 'Content-Type', 'Idempotency-Key', 'Last-Event-ID', 'X-Request-Id'],
-      exposeHeaders: ['X-Request-Id', 'Retry-After', 'Content-Disposition', 'Link', 'X-Truncated'],
-      maxAge: 600,
-    }),
+    createMiddleware<App>((c, next) => (c.req.path.startsWith('/v1/') ? door(c, next) : api(c, next))),
   )
+}
+const RATE_HEADERS = ['limit', 'remaining', 'reset'].map((what) => `X-RateLimit-${what}-Requests`)
 
 /** A body that is refused is read on to here, and thrown away, so that its sender sees the answer and not a reset. */
 const DRAIN_LIMIT = 32 * 1024 * 1024
@@ -74,6 +85,35 @@ export const refuseLargeBodies = (maxSize: number) =>
       throw new Failure('payload_too_large', `A body has at most ${maxSize / 1024 / 1024} MiB.`)
     },
   })
+
+/**
+ * A conversation of 10,000 messages has about half as many. What has more is made to keep the isolate, and every answer
+ * in it, busy: parsing and checking grow with the values, not with the bytes.
+ */
+const MOST_VALUES = 100_000
+
+/** Stands before whatever parses a body; to be put behind `refuseLargeBodies`. */
+export const refuseManyValues = createMiddleware<App>(async (c, next) => {
+  // So few bytes cannot hold more.
+  const isSmall = Number(c.req.header('content-length')) <= MOST_VALUES
+  if (c.req.raw.body && !isSmall && hasMoreValues(await c.req.text(), MOST_VALUES))
+    throw new Failure('payload_too_large', `A body has at most ${MOST_VALUES} values.`)
+  await next()
+})
+
+/** Whether JSON has more values than `most`: one for each comma, and each bracket that opens, outside of its strings. */
+function hasMoreValues(json: string, most: number): boolean {
+  let values = 1
+  for (let at = 0; at < json.length && values <= most; at++) {
+    const unit = json.charCodeAt(at)
+    if (unit === QUOTE) {
+      for (at++; at < json.length && json.charCodeAt(at) !== QUOTE; at++)
+        if (json.charCodeAt(at) === BACKSLASH) at++
+    } else if (unit === COMMA || unit === BRACKET || unit === BRACE) values++
+  }
+  return values > most
+}
+const [QUOTE, BACKSLASH, COMMA, BRACKET, BRACE] = [0x22, 0x5c, 0x2c, 0x5b, 0x7b]
 
 /** A body that no route has read, of a refusal or an unknown path: unread, it would break the connection. */
 export const readOn = createMiddleware(async (c, next) => {

@@ -73,7 +73,8 @@ interface PostgresError {
 export function postgresError(error: unknown): PostgresError | undefined {
   for (let at = error; at instanceof Error; at = at.cause) {
     const { code, constraint } = at as PostgresError
-    if (typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code))
+    // With a digit, which every state has: EPIPE is none.
+    if (typeof code === 'string' && /^(?=.*\d)[0-9A-Z]{5}$/.test(code))
       return constraint ? { code, constraint } : { code }
   }
   return undefined
@@ -104,8 +105,9 @@ function explained(error: unknown): Error {
     case 'BH403':
       return new Failure('forbidden', 'This needs an administrator.')
   }
-  // Classes 08, 53, 57 and 40: connection lost, out of resources, shut down, chosen as a deadlock's victim.
-  if (/^(08|53|57|40)/.test(state.code))
+  // It passes by itself. Classes 08, 53, 57, 58: connection lost, out of resources, shut down or starting, its disk;
+  // 40, 55: chosen as a deadlock's victim, not open yet or held by another; 25006: a replica that takes over.
+  if (/^(08|40|53|55|57|58|25006)/.test(state.code))
     return new Failure('unavailable', { retryAfterSeconds: 1, cause: new Error(`Postgres ${state.code}`) })
   return Object.assign(new Error(`Postgres ${state.code}`), state)
 }

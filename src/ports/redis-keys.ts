@@ -33,8 +33,8 @@ export const answerOver = (messageUid: string): string => `feed:over:${messageUi
 /** Set when this outbox row was published. Owner: feeds. TTL: 1 day. */
 export const published = (outboxUid: string): string => `feed:sent:${outboxUid}`
 
-/** Set while something may have been left behind that the sweep must look for. Owner: feeds, with each flush. TTL: 30 min. */
-export const sweepWanted = (): string => 'sweep:wanted'
+/** When something was sent or told last, in epoch milliseconds, or `idle`: then the sweep leaves the database alone. Owner: inference; feeds with each flush. TTL: none, it is one value. */
+export const serviceState = (): string => 'sweep:state'
 
 /** The channel on which a person's readers hear of new events. Nothing is kept in it. */
 export const feedChannel = (userUid: string): string => `feed:${userUid}`

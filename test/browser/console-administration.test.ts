@@ -119,7 +119,7 @@ test.skipIf(isLeftOut)('a key: its secret shown once, used at the door, bounded,
       await page.getByRole('heading', { name: 'Keep this key now' }).waitFor()
       await page.getByRole('button', { name: 'Copy' }).click()
       const secret = await page.evaluate(() => navigator.clipboard.readText())
-      expect(await page.locator('.secret code').textContent()).toBe(secret)
+      await expect.poll(() => page.locator('.secret code').textContent()).toBe(secret)
 
       const answer = await fetch(`${at.url}/v1/chat/completions`, {
         method: 'POST',
@@ -138,7 +138,7 @@ test.skipIf(isLeftOut)('a key: its secret shown once, used at the door, bounded,
 
       await row.getByRole('button').click()
       await page.getByRole('menuitem', { name: 'Edit' }).click()
-      expect(await page.getByLabel('Last day').inputValue()).toBe('2033-03-03')
+      await expect.poll(() => page.getByLabel('Last day').inputValue()).toBe('2033-03-03')
       await page.getByLabel('Budget').fill('7.5')
       await page.getByRole('button', { name: 'Save' }).click()
       await row.getByText('of 7.5 credits').waitFor()

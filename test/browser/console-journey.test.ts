@@ -21,12 +21,14 @@ test.skipIf(isLeftOut)(
       await page.getByLabel('Password').fill('a long password')
       await page.getByRole('button', { name: 'Create account' }).click()
       await page.getByText('You have no credits').waitFor()
-      expect(await balance(page)).toBe(0)
+      await expect.poll(() => balance(page)).toBe(0)
 
       // Without credits a question is refused, and stays in the field.
       await ask(page, 'Can I have this for nothing?', name)
       await page.getByRole('alert').getByText('credits; 0.00 are available').waitFor()
-      expect(await page.getByLabel('Your message').inputValue()).toBe('Can I have this for nothing?')
+      await expect
+        .poll(() => page.getByLabel('Your message').inputValue())
+        .toBe('Can I have this for nothing?')
 
       await page.getByRole('alert').getByRole('button', { name: 'Top up' }).click()
       await page.getByLabel('Amount').fill('10')
@@ -36,7 +38,7 @@ test.skipIf(isLeftOut)(
       // The first answer comes word by word; a reload in its middle loses none.
       await ask(page, '[[tokens=2000]] [[delay=25]] Tell me about holds')
       await written(page, 100)
-      expect(await page.locator('.balance-held').textContent()).toContain('on hold')
+      await expect.poll(() => page.locator('.balance-held').textContent()).toContain('on hold')
       const before = await answerText(page)
       await page.reload()
       await written(page, before.length + 50)
@@ -71,7 +73,7 @@ test.skipIf(isLeftOut)(
       const chart = page.getByRole('img', { name: /^Credits per day: / })
       await chart.waitFor()
       expect(await chart.getAttribute('aria-label')).toContain(`${cost} credits in all`)
-      expect(await page.locator('.plot rect').count()).toBeGreaterThan(1)
+      await expect.poll(() => page.locator('.plot rect').count()).toBeGreaterThan(1)
       await page.getByText('The same as a table').first().click()
       await page
         .getByRole('row', { name: new RegExp(`${cost}$`) })
@@ -108,7 +110,7 @@ test.skipIf(isLeftOut)(
       await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
       await ask(page, '[[say:An answer about **walruses**]] walrus?', first.name)
       await ended(page)
-      expect(await page.locator('.answer.last .prose strong').textContent()).toBe('walruses')
+      await expect.poll(() => page.locator('.answer.last .prose strong').textContent()).toBe('walruses')
       await page.getByRole('button', { name: 'Copy the answer' }).click()
       await expect
         .poll(() => page.evaluate(() => navigator.clipboard.readText()))
@@ -121,7 +123,7 @@ test.skipIf(isLeftOut)(
       await expect.poll(() => page.locator('.answer.last .paid').textContent()).toContain(second.name)
       await page.getByRole('button', { name: 'The answer before' }).click()
       await page.getByText('1 of 2').waitFor()
-      expect(await page.locator('.answer.last .paid').textContent()).toContain(first.name)
+      await expect.poll(() => page.locator('.answer.last .paid').textContent()).toContain(first.name)
 
       await page
         .getByRole('button', { name: /^What to do with/ })
@@ -133,9 +135,9 @@ test.skipIf(isLeftOut)(
       await page.getByRole('heading', { name: 'Large animals' }).waitFor()
 
       await page.getByRole('link', { name: 'New chat' }).click()
-      expect(await page.getByLabel('Model', { exact: true }).locator('option:checked').textContent()).toBe(
-        second.name,
-      )
+      await expect
+        .poll(() => page.getByLabel('Model', { exact: true }).locator('option:checked').textContent())
+        .toBe(second.name)
       await page.reload()
       await expect
         .poll(() => page.getByLabel('Model', { exact: true }).locator('option:checked').textContent())

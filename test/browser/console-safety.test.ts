@@ -66,9 +66,9 @@ test.skipIf(isLeftOut)('nothing that a model, a person or a title says is ever r
       )
     expect(handlers).toEqual([])
     // It is shown as the text that it is.
-    expect(await page.locator('.answer.last .prose').textContent()).toContain(
-      '<script>window.hacked = 1</script>',
-    )
+    await expect
+      .poll(() => page.locator('.answer.last .prose').textContent())
+      .toContain('<script>window.hacked = 1</script>')
     for (const text of ['press me', 'or me'])
       await page.getByText(text, { exact: true }).first().click({ noWaitAfter: true })
     expect(await page.evaluate(() => (window as any).hacked)).toBeUndefined()

@@ -57,7 +57,7 @@ test.skipIf(isLeftOut)(
 
       // The field takes what is typed meanwhile.
       await page.getByLabel('Your message').pressSequentially('my next question')
-      expect(await page.getByLabel('Your message').inputValue()).toBe('my next question')
+      await expect.poll(() => page.getByLabel('Your message').inputValue()).toBe('my next question')
       await page.getByRole('button', { name: 'To the newest words' }).click()
       await expect.poll(fromEnd).toBeLessThan(48)
 
@@ -104,7 +104,7 @@ test.skipIf(isLeftOut)('what is drawn as it grows is in the end what is drawn at
     await page.reload()
     await ended(page)
     await page.locator('[data-coloured]').waitFor()
-    expect(await page.locator('.answer > .prose').innerHTML()).toBe(grown)
+    await expect.poll(() => page.locator('.answer > .prose').innerHTML()).toBe(grown)
     expect(grown).toContain('href="https://example.com/r"')
     expect(grown).toContain('<span class="hljs-keyword">const</span>')
   })
@@ -126,8 +126,8 @@ test.skipIf(isLeftOut)(
       person,
       async (page) => {
         await page.getByText('answer 30', { exact: true }).waitFor()
-        expect(await page.getByText('answer 30', { exact: true }).isVisible()).toBe(true)
-        expect(await page.locator('.turn').count()).toBe(25)
+        await expect.poll(() => page.getByText('answer 30', { exact: true }).isVisible()).toBe(true)
+        await expect.poll(() => page.locator('.turn').count()).toBe(25)
         await page.locator('.scroller').evaluate((box) => box.scrollTo(0, 0))
         const top = () =>
           page

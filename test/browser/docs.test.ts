@@ -8,7 +8,7 @@ test.skipIf(isLeftOut)('the documentation lists every operation and asks no othe
   const operations = Object.values(body.paths).flatMap((path) => Object.keys(path)).length
   await withPage(`${url}/docs`, async (page, seen) => {
     await page.waitForSelector('.opblock')
-    expect(await page.locator('.opblock').count()).toBe(operations)
+    await expect.poll(() => page.locator('.opblock').count()).toBe(operations)
     expect(await page.title()).toContain('bothub-edge')
 
     // Try it out works from the page itself, under its own policy.

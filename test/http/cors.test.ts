@@ -42,6 +42,27 @@ it('lets pages of the configured origins in, with credentials, for what they may
   expect(at.neon.counts.requests).toBe(before)
 })
 
+it('lets a page use the official client at the door, whose headers are its own', async () => {
+  const at = await open()
+  const asked = 'authorization,content-type,x-stainless-lang,x-stainless-retry-count'
+  const ask = (path: string) =>
+    at.call('OPTIONS', path, {
+      headers: {
+        Origin: CONSOLE,
+        'Access-Control-Request-Method': 'POST',
+        'Access-Control-Request-Headers': asked,
+      },
+    })
+  const allowed = (await ask('/v1/chat/completions')).headers.get('access-control-allow-headers')
+  expect(allowed?.split(',')).toEqual(expect.arrayContaining(asked.split(',')))
+  const elsewhere = (await ask('/api/chat/message')).headers.get('access-control-allow-headers')
+  expect(elsewhere).not.toContain('x-stainless-lang')
+  const { headers } = await at.call('GET', '/v1/models', { headers: { Origin: CONSOLE } })
+  const shown = headers.get('access-control-expose-headers')?.toLowerCase()
+  for (const name of ['x-request-id', 'retry-after', 'x-should-retry', 'x-ratelimit-remaining-requests'])
+    expect(shown).toContain(name)
+})
+
 it('shows no other page an answer, with or without credentials, nor a preflight', async () => {
   const at = await open()
   const person = await at.person()

@@ -57,12 +57,12 @@ export async function fill(client: Client, people: number): Promise<void> {
       SELECT ${id(8, 'n')}, ${id(1, 'n')}, 'mine', 'digest-' || n, 'abcd' FROM ${each(1)}`,
     `INSERT INTO models (uid, name, description, type, api_link, token_cost_micros, context_tokens)
       SELECT ${id(3, 'n')}, 'model-' || n, '', 'm', 'https://models.example/v1', 1000000000, 16384 FROM generate_series(1, 20) AS n`,
-    `INSERT INTO chats (uid, user_uid, title, created_at, updated_at)
-      SELECT ${id(4, 'n')}, ${id(1, 'n / 2')}, 'chat ' || n, ${when(2)}, now() FROM ${each(2)}`,
-    `INSERT INTO messages (uid, user_uid, chat_uid, model_uid, role, reply_to, message, status, created_at)
+    `INSERT INTO chats (uid, user_uid, title, total_credit_spent, created_at, updated_at)
+      SELECT ${id(4, 'n')}, ${id(1, 'n / 2')}, 'chat ' || n, 2000000, ${when(2)}, now() FROM ${each(2)}`,
+    `INSERT INTO messages (uid, user_uid, chat_uid, model_uid, role, reply_to, message, status, credit_spent, created_at)
       SELECT ${id(5, 'n')}, ${id(1, 'n / 8')}, ${id(4, 'n / 4')}, ${id(3, '1')},
         CASE n % 2 WHEN 0 THEN 'user' ELSE 'assistant' END, CASE n % 2 WHEN 1 THEN ${id(5, 'n - 1')} END,
-        'Some words of message ' || n, 'COMPLETED', ${when(8)} FROM ${each(8)}`,
+        'Some words of message ' || n, 'COMPLETED', n % 2 * 1000000, ${when(8)} FROM ${each(8)}`,
     `INSERT INTO generations (uid, user_uid, door, model_uid, model_name, chat_uid, user_message_uid, message_uid, status, input_rate,
         cached_input_rate, output_rate, rate_per, prompt_estimate, allowed_tokens, hold, cost, shortfall, balance_after, lease_until, created_at, settled_at)
       SELECT ${id(7, 'n')}, ${id(1, 'n / 4')}, 'chat', ${id(3, '1')}, 'model-1', ${id(4, 'n / 2')}, ${id(5, 'n * 2')},
@@ -71,9 +71,9 @@ export async function fill(client: Client, people: number): Promise<void> {
       SELECT ${id(6, 'n')}, ${id(1, 'n / 10')},
         CASE n % 10 WHEN 0 THEN 13000000 WHEN 1 THEN 1000000 WHEN 2 THEN -1000000 WHEN 3 THEN -1000000 WHEN 4 THEN -1000000 WHEN 5 THEN -1000000 WHEN 6 THEN 1000000 WHEN 7 THEN -1000000 WHEN 8 THEN 1000000 ELSE -1000000 END,
         CASE n % 10 WHEN 0 THEN 'PURCHASE' WHEN 1 THEN 'REFUND' WHEN 2 THEN 'GENERATION_COST' WHEN 3 THEN 'GENERATION_COST' WHEN 4 THEN 'GENERATION_COST' WHEN 5 THEN 'GENERATION_COST' ELSE 'ADJUSTMENT' END,
-        'Then', 10000000, n % 10 + 1, CASE WHEN n % 10 BETWEEN 2 AND 5 THEN ${id(7, 'n / 10 * 4 + n % 10 - 2')} END, ${when(10)} FROM ${each(10)}`,
-    `INSERT INTO idempotency (user_uid, key, fingerprint, status, created_at)
-      SELECT ${id(1, 'n')}, 'key-' || n, 'f', 201, ${when(1)} FROM ${each(1)}`,
+        'Then', (ARRAY[13, 14, 13, 12, 11, 10, 11, 10, 11, 10])[n % 10 + 1] * 1000000, n % 10 + 1, CASE WHEN n % 10 BETWEEN 2 AND 5 THEN ${id(7, 'n / 10 * 4 + n % 10 - 2')} END, ${when(10)} FROM ${each(10)}`,
+    `INSERT INTO idempotency (user_uid, key, fingerprint, status, generation_uid, created_at)
+      SELECT ${id(1, 'n')}, 'key-' || n, 'f', 201, ${id(7, 'n * 4')}, ${when(1)} FROM ${each(1)}`,
     `INSERT INTO messages (uid, user_uid, chat_uid, model_uid, role, reply_to, message, status, created_at)
       SELECT ${id(9, 'm')}, ${id(1, 'm / 2 * 100')}, ${id(4, 'm / 2 * 200')}, ${id(3, '1')},
         CASE m % 2 WHEN 0 THEN 'user' ELSE 'assistant' END, CASE m % 2 WHEN 1 THEN ${id(9, 'm - 1')} END, '',

@@ -28,11 +28,21 @@ const USAGE: Partial<Record<Kind, object>> = {
   'odd usage': { prompt_tokens: -5, completion_tokens: 1.5, total_tokens: 'many' },
 }
 
-/** The word that its answers repeat is in the question, so that a text can be traced to who asked for it. */
-export async function startChaotic(
-  random: () => number,
-): Promise<{ link: string; counts: Record<string, number>; close(): void }> {
+/** What one call was told: how often the question's words, and the usage, if any that counts. */
+export interface Said {
+  pieces: number
+  usage: { prompt_tokens: number; completion_tokens: number } | undefined
+}
+
+/** Its answers repeat the question, so that a text can be traced to who asked for it: `said` is by question. */
+export async function startChaotic(random: () => number): Promise<{
+  link: string
+  counts: Record<string, number>
+  said: Map<string, Said[]>
+  close(): void
+}> {
   const counts: Record<string, number> = {}
+  const said = new Map<string, Said[]>()
   const server = createServer(async (request, response) => {
     const parts: Buffer[] = []
     try {
@@ -44,6 +54,8 @@ export async function startChaotic(
     const word = String(messages.at(-1).content)
     const kind = KINDS[Math.floor(random() * KINDS.length)]!
     counts[kind] = (counts[kind] ?? 0) + 1
+    const told: Said = { pieces: 0, usage: undefined }
+    said.set(word, [...(said.get(word) ?? []), told])
     const fail = (status: number, headers = {}) =>
       response
         .writeHead(status, { 'content-type': 'application/json', ...headers })
@@ -62,6 +74,7 @@ export async function startChaotic(
           : 3 + Math.floor(random() * 30)
     for (let i = 0; i < pieces && !response.destroyed; i++) {
       say({ choices: [{ index: 0, delta: { content: `${word} ` } }] })
+      told.pieces++
       if (i === 2 && kind === 'stall') return
       if (i === 2 && kind === 'cut') return response.destroy()
       if (i === 2 && kind === 'error after') return response.end('data: {"error":{"message":"chaos"}}\n\n')
@@ -72,6 +85,7 @@ export async function startChaotic(
       (kind === 'no usage'
         ? undefined
         : { prompt_tokens: 7, completion_tokens: pieces, total_tokens: 7 + pieces })
+    if (usage && kind !== 'odd usage') told.usage = usage as Said['usage']
     say({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }], ...(usage ? { usage } : {}) })
     response.end('data: [DONE]\n\n')
   })
@@ -79,6 +93,7 @@ export async function startChaotic(
   return {
     link: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
     counts,
+    said,
     close: () => {
       server.close()
       server.closeAllConnections()

@@ -98,6 +98,7 @@ export const statusOf = (db: Database, userUid: string, messageUid: string) =>
 export interface InstructionRow {
   prior: Prior | null
   found: boolean
+  /** What was stored, now or under this key before: its text is kept in one place, where a deletion finds it. */
   row: MessageRow | null
 }
 
@@ -118,11 +119,13 @@ export function instructionStored(
       FROM chat WHERE ${guard.fresh}
       RETURNING *),
     touched AS (UPDATE chats SET updated_at = made.created_at FROM made WHERE chats.uid = made.chat_uid),
-    ${guard.remember(sql`made`, 201, sql`to_jsonb(made)`)}
+    ${guard.remember(sql`made`, 201, sql`jsonb_build_object('uid', made.uid, 'chat_uid', made.chat_uid)`)},
+    known AS (
+      SELECT * FROM messages WHERE uid = (SELECT (body->>'uid')::uuid FROM prior) AND user_uid = ${instruction.userUid}::uuid)
     SELECT json_build_object(
       'prior', (SELECT to_json(prior) FROM prior),
       'found', EXISTS (SELECT FROM chat),
-      'row', (SELECT to_json(made) FROM made)) AS stored`)
+      'row', coalesce((SELECT to_json(made) FROM made), (SELECT to_json(known) FROM known))) AS stored`)
 }
 
 export interface ExchangeRow {

@@ -1,4 +1,4 @@
-import { createRoute } from '@hono/zod-openapi'
+import { createRoute, z } from '@hono/zod-openapi'
 import { Failure, type FailureCode } from '../../core/failure.ts'
 import { newId } from '../../core/id.ts'
 import { pause } from '../../core/pause.ts'
@@ -15,6 +15,7 @@ import {
 import { guard } from '../../http/guard.ts'
 import { onceOf } from '../../http/idempotency.ts'
 import { jsonLater } from '../../http/later.ts'
+import { asFailure, logged, problemDocument } from '../../http/problem.ts'
 import { createRouter } from '../../http/router.ts'
 import { createOutlet, eventStream } from '../../http/sse.ts'
 import { askToStop, publish } from '../feeds/bus.ts'
@@ -74,9 +75,13 @@ const ANSWER_REFUSALS = [
 
 const ANSWERS = {
   200: {
-    description: 'The answer, COMPLETED, STOPPED or (broken off after its first token) FAILED.',
+    description: [
+      'The answer, COMPLETED, STOPPED or (broken off after its first token) FAILED.',
+      'As JSON, one that takes longer than 5 s begins with blanks while it is written. Should its booking then fail,',
+      'the status is 200 already and the body is a problem with a `code`, which no answer has: `settlement_pending`.',
+    ].join('\n'),
     content: {
-      'application/json': { schema: schema.Answer },
+      'application/json': { schema: z.union([schema.Answer, schema.LateProblem]) },
       'text/event-stream': { schema: schema.AnswerStream },
     },
   },
@@ -279,7 +284,9 @@ const wantsStream = (c: Ctx): boolean =>
 async function answered(c: Ctx, sending: Sending) {
   if (wantsStream(c)) return streamed(c, sending)
   const began = Promise.withResolvers<void>()
-  const work = sending.run(() => began.resolve(), c.req.raw.signal)
+  const work = sending
+    .run(() => began.resolve(), c.req.raw.signal)
+    .catch((error) => Promise.reject(located(asFailure(error), sending)))
   defer(c, work.then(nothing, nothing))
   const first = await Promise.race([work, began.promise.then(() => pause(PATIENCE_MS))])
   // Once a token exists the answer is 200, whatever comes: a long one may begin before it is whole.
@@ -287,14 +294,17 @@ async function answered(c: Ctx, sending: Sending) {
     return jsonLater(
       c,
       work.then(({ failure: _, ...answer }) => answer),
+      (error) => problemDocument(logged(c, error), c.var.requestId),
     )
   const { failure, ...answer } = first
   if (!failure || answer.usage !== null) return c.json(answer, 200)
-  // Not one token came, so it is a failure; the messages stand, and the problem says where.
-  const { userMessageUid, messageUid } = sending
-  const extra = { ...failure.details.extra, userMessageUid, messageUid }
-  throw new Failure(failure.code, { ...failure.details, extra })
+  // Not one token came, so it is a failure.
+  throw located(failure, sending)
 }
+
+/** The messages stand, and the problem says where. */
+const located = ({ code, details }: Failure, { userMessageUid, messageUid }: Sending): Failure =>
+  new Failure(code, { ...details, extra: { ...details.extra, userMessageUid, messageUid } })
 
 /** The pump fills the outlet without waiting; this response empties it, as fast or slowly as its client reads. */
 function streamed(c: Ctx, sending: Sending): Response {

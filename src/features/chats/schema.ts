@@ -106,6 +106,20 @@ export const Answer = z
   })
   .openapi('Answer')
 
+/** What the body of an answer is that had begun with 200 and could not be finished. */
+export const LateProblem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int().openapi({ description: 'What the status would have been.', example: 503 }),
+    code: z.string().openapi({ example: 'settlement_pending' }),
+    detail: z.string(),
+    requestId: z.string(),
+    userMessageUid: Uid,
+    messageUid: Uid,
+  })
+  .openapi('LateProblem')
+
 export const Instruction = z.object({ message: Message }).openapi('Instruction')
 
 export const AnswerStream = z.string().openapi({

@@ -1,6 +1,6 @@
 import type { Actor } from '../../core/actor.ts'
 import { toCredits } from '../../core/credits.ts'
-import { Failure, type FailureCode } from '../../core/failure.ts'
+import { Failure } from '../../core/failure.ts'
 import { newId } from '../../core/id.ts'
 import type { Once } from '../../http/idempotency.ts'
 import { ask } from '../../ports/postgres.ts'
@@ -8,8 +8,10 @@ import type { Redis } from '../../ports/redis.ts'
 import { forget } from '../feeds/bus.ts'
 import { createFeedWriter, type FeedWriter } from '../feeds/writer.ts'
 import { bySession } from '../inference/door.ts'
+import { recordedFailure } from '../inference/faults.ts'
 import { type Held, placeHold } from '../inference/hold.ts'
-import { failureOf, type Kitchen, type Running, type Served, serve } from '../inference/kitchen.ts'
+import { type Kitchen, type Running, type Served, serve } from '../inference/kitchen.ts'
+import { markSent } from '../inference/mark.ts'
 import type { Delta } from '../inference/recorder.ts'
 import { answerPaid, balanceMoved } from '../transactions/tell.ts'
 import { type ChatHeld, chatHold, chatSettle, type Question } from './door.ts'
@@ -51,6 +53,7 @@ export async function send(
 ): Promise<Sending> {
   const { env, db } = kitchen
   const messageUid = newId()
+  markSent(kitchen)
   const placed = await placeHold<ChatHeld>(
     db,
     {
@@ -194,14 +197,13 @@ export async function recorded(
   const { generation, question, answer } = exchange
   if (generation.status === 'RUNNING')
     throw new Failure('idempotency_in_progress', { extra: { messageUid: answer.uid }, retryAfterSeconds: 1 })
-  const { failure_code: code } = generation
   return {
     userMessage: messageOut(question),
     assistantMessage: messageOut(answer),
     usage: usageOf(generation),
     cost: toCredits(generation.cost ?? 0),
     newBalance: toCredits(generation.balance_after ?? 0),
-    failure: code === null ? undefined : failureOf(code as FailureCode, undefined),
+    failure: recordedFailure(generation),
   }
 }
 

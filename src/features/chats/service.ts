@@ -117,10 +117,9 @@ export async function instruct(
   ])
   const stored = rows[0]!.stored
   const replay = replayOf(stored.prior, once)
-  if (replay) return { message: messageOut(replay.body as MessageRow) }
-  if (!stored.found || !stored.row) throw new Failure('chat_not_found')
+  if (!stored.row || !(replay || stored.found)) throw new Failure('chat_not_found')
   const message = messageOut(stored.row)
-  announce([tell.messageStored(message)])
+  if (!replay) announce([tell.messageStored(message)])
   return { message }
 }
 

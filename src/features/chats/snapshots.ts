@@ -42,9 +42,12 @@ export async function chatsSnapshot(db: Database, actor: Actor, live: Live): Pro
   ])
   const answers = running.rows.map((row) => asOf(row, live)).filter(({ status }) => status === 'STREAMING')
   const listed = chats.rows.slice(0, NEWEST).map(({ row }) => row)
+  const shown = shownOf(listed, answers, live)
+  // Their chat was deleted after the position: of these the reader is not told, so of their text neither.
+  const gone = Array.from(live.keys()).filter((uid) => !shown.running.has(uid))
   return {
     data: { chats: listed.map(chatOut), running: answers.map(messageOut) },
-    shown: shownOf(listed, answers, live),
+    shown: { ...shown, ended: [...shown.ended, ...gone] },
   }
 }
 

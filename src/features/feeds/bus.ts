@@ -9,8 +9,8 @@ import {
   feedLive,
   feedLog,
   published,
+  serviceState,
   stopAsked,
-  sweepWanted,
 } from '../../ports/redis-keys.ts'
 import type { FeedEvent } from './events.ts'
 import { FLUSH, OVER_TTL_S, READ } from './script.ts'
@@ -92,7 +92,7 @@ export async function flush(
     feedCall(writer),
     stopAsked(messageUid),
     outboxUid === undefined ? feedCall(writer) : published(outboxUid),
-    sweepWanted(),
+    serviceState(),
     answerOver(messageUid),
   ]
   const answer = await redis.eval<string[], string[]>(FLUSH, keys, [
@@ -102,6 +102,7 @@ export async function flush(
     feedChannel(userUid),
     outboxUid === undefined ? '0' : '1',
     forget === undefined ? '' : `${forget}:`,
+    String(Date.now()),
     String(live.length),
     ...live.flat(),
     ...events.map((event) => JSON.stringify(event)),

@@ -7,8 +7,6 @@ const CALL_TTL_S = 120
 const SENT_TTL_S = 86_400
 /** Longer than an answer may last. */
 export const OVER_TTL_S = 1_200
-/** Far beyond a lease and what the outbox waits: while this lasts, the sweep looks into the database. */
-const SWEEP_TTL_S = 1_800
 
 // Every number goes out as text: in some Luas a joined number reads "1.0".
 
@@ -17,16 +15,17 @@ const SWEEP_TTL_S = 1_800
  * is asked. A call that is sent again (the client re-sends what got no answer) changes nothing.
  *
  * KEYS 1 head, 2 log, 3 live, 4 the writer's call, 5 stop asked, 6 published mark (or the call again),
- *      7 the sweep is wanted, 8 the answer is over
+ *      7 the service's state, 8 the answer is over
  * ARGV 1 a new epoch, 2 the epoch that the writer knows or '', 3 number of the call, 4 channel, 5 '1' to set the mark,
- *      6 a live message to forget or '', 7 count of live pieces, then (field, text) of each, then the events
+ *      6 a live message to forget or '', 7 the time, 8 count of live pieces, then (field, text) of each, then the
+ *      events
  * →    epoch, n, listeners, stop, 'ok' | 'repeat' | 'resync' (the log is another one: send the whole text again) | 'over' (nothing was done: only its end may be told)
  */
 export const FLUSH = `
-redis.call('SET', KEYS[7], '1', 'EX', '${SWEEP_TTL_S}')
+redis.call('SET', KEYS[7], ARGV[7])
 local e = redis.call('HGET', KEYS[1], 'e')
 local stop = string.format('%d', redis.call('EXISTS', KEYS[5]))
-if (ARGV[6] == '' or ARGV[7] ~= '0') and redis.call('EXISTS', KEYS[8]) == 1 then return {e or '', '0', '1', stop, 'over'} end
+if (ARGV[6] == '' or ARGV[8] ~= '0') and redis.call('EXISTS', KEYS[8]) == 1 then return {e or '', '0', '1', stop, 'over'} end
 if ARGV[2] ~= '' and e ~= ARGV[2] then return {e or '', '0', '1', stop, 'resync'} end
 if not e then
   e = ARGV[1]
@@ -39,15 +38,15 @@ if tonumber(redis.call('GET', KEYS[4]) or '0') >= tonumber(ARGV[3])
   return {e, string.format('%d', n), '1', stop, 'repeat'}
 end
 redis.call('SET', KEYS[4], ARGV[3], 'EX', '${CALL_TTL_S}')
-local pieces = tonumber(ARGV[7])
-for i = 1, pieces do redis.call('HSET', KEYS[3], ARGV[6 + 2 * i], ARGV[7 + 2 * i]) end
+local pieces = tonumber(ARGV[8])
+for i = 1, pieces do redis.call('HSET', KEYS[3], ARGV[7 + 2 * i], ARGV[8 + 2 * i]) end
 if ARGV[6] ~= '' then
   redis.call('SET', KEYS[8], '1', 'EX', '${OVER_TTL_S}')
   for _, field in ipairs(redis.call('HKEYS', KEYS[3])) do
     if string.sub(field, 1, string.len(ARGV[6])) == ARGV[6] then redis.call('HDEL', KEYS[3], field) end
   end
 end
-local first = 8 + 2 * pieces
+local first = 9 + 2 * pieces
 local listeners = 1
 if #ARGV >= first then
   local bytes = tonumber(redis.call('HGET', KEYS[1], 'b'))

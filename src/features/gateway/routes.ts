@@ -7,7 +7,7 @@ import { type App, type Ctx, defer } from '../../http/context.ts'
 import { answer, BODY, body } from '../../http/contract.ts'
 import { onceOf } from '../../http/idempotency.ts'
 import { jsonLater } from '../../http/later.ts'
-import { keepPrivate, readOn, refuseLargeBodies } from '../../http/middleware.ts'
+import { keepPrivate, readOn, refuseLargeBodies, refuseManyValues } from '../../http/middleware.ts'
 import { logged } from '../../http/problem.ts'
 import { createRouter } from '../../http/router.ts'
 import { createOutlet, eventStream } from '../../http/sse.ts'
@@ -53,7 +53,7 @@ const complete = createRoute({
   method: 'post',
   path: '/chat/completions',
   ...byKey,
-  middleware: [requireKey, refuseLargeBodies(MOST_BYTES)],
+  middleware: [requireKey, refuseLargeBodies(MOST_BYTES), refuseManyValues],
   request: { headers: schema.CallHeaders, body: body(schema.ChatRequest) },
   responses: {
     200: {

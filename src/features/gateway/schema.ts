@@ -12,11 +12,34 @@ const MOST_TOKENS = 1_000_000_000
 
 const Limit = z.number().int().min(1).max(MOST_TOKENS).nullish()
 
+const Message = z.looseObject({ role: z.string() })
+
+/** Says what is wrong with the first that does not fit, and no more: there may be very many. */
+const Messages = z
+  .array(z.unknown())
+  .min(1)
+  .superRefine((messages, check) => {
+    for (const [index, message] of messages.entries()) {
+      const [issue] = Message.safeParse(message).error?.issues ?? []
+      if (!issue) continue
+      check.addIssue({ ...issue, path: [index, ...issue.path] } as Parameters<typeof check.addIssue>[0])
+      return
+    }
+  })
+  .openapi({
+    items: {
+      type: 'object',
+      properties: { role: { type: 'string' } },
+      required: ['role'],
+      additionalProperties: {},
+    },
+  })
+
 /** Only what the gateway must understand; everything else goes upstream as it is. */
 export const ChatRequest = z
   .looseObject({
     model: z.string().min(1).max(256).openapi({ description: 'The name of a registered model.' }),
-    messages: z.array(z.looseObject({ role: z.string() })).min(1),
+    messages: Messages,
     stream: z.boolean().nullish(),
     stream_options: z
       .looseObject({ include_usage: z.boolean().nullish() })

@@ -10,6 +10,7 @@ import { publishNoted } from '../feeds/outbox.ts'
 import { byKey } from '../inference/door.ts'
 import { type Held, placeHold, type Rate } from '../inference/hold.ts'
 import { type Kitchen, type Served, serve } from '../inference/kitchen.ts'
+import { markSent } from '../inference/mark.ts'
 import type { GenerationRow } from '../inference/settle.ts'
 import { standingOfKey } from '../keys/caller.ts'
 import { answerPaid, balanceMoved } from '../transactions/tell.ts'
@@ -59,6 +60,7 @@ export async function complete(
   const { env, db } = kitchen
   const { max_tokens: most, max_completion_tokens: mostToo, n } = request
   const limits = [most, mostToo].filter((limit) => typeof limit === 'number')
+  markSent(kitchen)
   const placed = await placeHold<null>(
     db,
     {

@@ -1,4 +1,5 @@
 import { toCredits } from '../../core/credits.ts'
+import { count } from '../../ports/upstream/usage.ts'
 import type { GenerationRow } from '../inference/settle.ts'
 
 /**
@@ -14,6 +15,8 @@ export function usageFor(generation: GenerationRow, reported: Record<string, unk
   const cost = toCredits(generation.cost ?? 0)
   if (!reported || generation.usage_source === 'estimated')
     return { ...counts, cost, ...(generation.usage_source ? { source: 'estimated' } : {}) }
-  const missing = Object.entries(counts).filter(([name]) => typeof reported[name] !== 'number')
-  return { ...reported, ...Object.fromEntries(missing), cost }
+  const { source: _, ...said } = reported
+  // A number that could not be billed is not told either.
+  const missing = Object.entries(counts).filter(([name]) => count(said[name]) === undefined)
+  return { ...said, ...Object.fromEntries(missing), cost }
 }

@@ -177,7 +177,7 @@ function refusal(row: Row<unknown>): Failure {
     case 'key_budget_exceeded':
       return new Failure('key_budget_exceeded', {
         detail: 'What is left of the budget does not pay for the prompt and a short answer.',
-        extra: { remaining: toCredits(row.key_left ?? 0), needed: toCredits(row.needed ?? 0) },
+        extra: { remaining: toCredits(Math.max(0, row.key_left ?? 0)), needed: toCredits(row.needed ?? 0) },
       })
     case 'held':
     case 'replay':

@@ -1,5 +1,4 @@
 import { Failure, type FailureCode } from '../../core/failure.ts'
-import { pause } from '../../core/pause.ts'
 import type { Env } from '../../env.ts'
 import type { Log } from '../../http/log.ts'
 import type { Database } from '../../ports/postgres.ts'
@@ -9,19 +8,14 @@ import type { UpstreamEnd, UpstreamFault } from '../../ports/upstream/port.ts'
 import { checkLink } from '../models/link.ts'
 import { openSecret } from '../models/secrets.ts'
 import { billFor } from './billing.ts'
+import { book, pending } from './booking.ts'
 import { signOf } from './cooldown.ts'
 import type { DoorSettle, Ear } from './door.ts'
+import { brokenBy, codeOf, detailOf, failureOf, finishOf, recordedFailure } from './faults.ts'
 import type { Held } from './hold.ts'
 import { holdLease } from './lease.ts'
 import { createRecorder, type Delta } from './recorder.ts'
-import {
-  factsOf,
-  type GenerationRow,
-  type Outcome,
-  recordedGeneration,
-  type Settled,
-  settle,
-} from './settle.ts'
+import { factsOf, type GenerationRow, type Outcome, recordedGeneration, type Settled } from './settle.ts'
 
 export interface Kitchen {
   env: Env
@@ -124,7 +118,7 @@ export async function serve(kitchen: Kitchen, dish: Dish): Promise<Served> {
       detail: outcome.failureDetail,
     })
   }
-  const settled = await book(kitchen, outcome, dish.door)
+  const settled = await book(kitchen, outcome, dish.door, lease.holdsUntil())
   const { generation } = settled
   const failure =
     outcome.failureCode === null ? undefined : failureOf(outcome.failureCode as FailureCode, end.fault)
@@ -189,7 +183,7 @@ function outcomeOf(
     generationUid: held.generationUid,
     userUid: held.userUid,
     status: stopped ? 'STOPPED' : failed ? 'FAILED' : 'COMPLETED',
-    finishReason: stopped ? stop! : failed ? FAULT_FINISH[codeOf(fault)] : end.finishReason,
+    finishReason: stopped ? stop! : failed ? finishOf(fault) : end.finishReason,
     failureCode: failed ? codeOf(fault) : null,
     failureDetail: failed ? detailOf(fault, end.retries) : null,
     text: produced.text,
@@ -201,82 +195,10 @@ function outcomeOf(
   }
 }
 
-/** For administrators: `status 503: the words of the upstream`, which the adapter has redacted. */
-const detailOf = ({ kind, status, message }: UpstreamFault, retries = 0): string =>
-  `${kind}${status === undefined ? '' : ` ${status}`}: ${message}${retries === 0 ? '' : ` (asked ${retries + 1} times)`}`
-
-/** What of our own stood in the way. Of an error that nobody foresaw not a word: it may hold anything. */
-const brokenBy = (error: unknown): UpstreamFault =>
-  error instanceof Failure
-    ? {
-        kind: 'not_called',
-        message: error.details.detail ?? (error.details.cause as Error)?.name ?? error.code,
-      }
-    : { kind: 'bad_answer', message: 'the gateway failed' }
-
-type FaultCode = 'upstream_failed' | 'upstream_incomplete' | 'upstream_rate_limited' | 'upstream_timeout'
-
-const FAULT_FINISH: Record<FaultCode, string> = {
-  upstream_failed: 'upstream_error',
-  upstream_incomplete: 'upstream_incomplete',
-  upstream_rate_limited: 'upstream_error',
-  upstream_timeout: 'upstream_timeout',
-}
-
-function codeOf({ kind }: UpstreamFault): FaultCode {
-  switch (kind) {
-    case 'connect_timeout':
-    case 'first_token_timeout':
-    case 'silence_timeout':
-    case 'total_timeout':
-      return 'upstream_timeout'
-    case 'rate_limited':
-      return 'upstream_rate_limited'
-    case 'incomplete':
-      return 'upstream_incomplete'
-    default:
-      return 'upstream_failed'
-  }
-}
-
-/** What callers are told: the kind and the status, never the upstream's own words, which may hold anything. */
-export function failureOf(code: FailureCode, fault: UpstreamFault | undefined): Failure {
-  if (code === 'upstream_rate_limited')
-    return new Failure(code, { retryAfterSeconds: fault?.retryAfterSeconds ?? 10 })
-  if (code === 'upstream_failed' && fault?.status !== undefined)
-    return new Failure(code, `The model's upstream answered with status ${fault.status}.`)
-  return new Failure(code)
-}
-
-/** Tries of the settle: a lost answer may have taken effect, which the next try finds out. */
-const SETTLE_WAITS_MS = [200, 800, 3_000]
-
-async function book({ db, log }: Kitchen, outcome: Outcome, door: DoorSettle): Promise<Settled> {
-  for (const wait of [...SETTLE_WAITS_MS, undefined]) {
-    try {
-      return await settle(db, outcome, door)
-    } catch (error) {
-      log.error('settle_failed', { generationUid: outcome.generationUid, error: String(error) })
-      if (wait === undefined) break
-      await pause(wait)
-    }
-  }
-  throw pending()
-}
-
 /** Somebody else holds the generation now: what they recorded is the outcome, if they have. */
 async function another({ db }: Kitchen, held: Held): Promise<Served> {
   const generation = await recordedGeneration(db, held.userUid, held.generationUid).catch(() => undefined)
   if (!generation || generation.status === 'RUNNING') throw pending()
-  const failure =
-    generation.failure_code === null
-      ? undefined
-      : failureOf(generation.failure_code as FailureCode, undefined)
+  const failure = recordedFailure(generation)
   return { generation, settled: undefined, text: '', reasoning: '', failure, fault: undefined }
 }
-
-const pending = () =>
-  new Failure('settlement_pending', {
-    detail: 'The answer ended but is not booked yet; it will be within minutes.',
-    retryAfterSeconds: 60,
-  })

@@ -6,6 +6,13 @@ const RENEW_EVERY_MS = 20_000
 /** Without a renewal for this long the lease may be about to end (60 s): hands off, before the sweep comes. */
 const GIVE_UP_AFTER_MS = 45_000
 
+export interface Lease {
+  /** Renews it no more; it holds on for what is left of it. */
+  release(): void
+  /** Epoch ms until which nobody else can have taken the generation. */
+  holdsUntil(): number
+}
+
 /**
  * Keeps a generation its worker's own while it is written: one statement each 20 s saves the text so far and brings
  * a stop request (money rule 7). `cancel` is called at most once for each reason; after 'lease_lost' nothing more is
@@ -16,7 +23,7 @@ export function holdLease(
   generationUid: string,
   produced: () => Produced,
   cancel: (why: 'stopped' | 'lease_lost') => void,
-): { release(): void } {
+): Lease {
   let renewing = false
   let released = false
   let stopping = false
@@ -61,5 +68,5 @@ export function holdLease(
   }
   const ticker = setInterval(renew, RENEW_EVERY_MS)
   renewedAt(Date.now())
-  return { release }
+  return { release, holdsUntil: () => giveUpAt }
 }

@@ -42,6 +42,8 @@ export interface GenerationRow {
   status: 'RUNNING' | 'COMPLETED' | 'STOPPED' | 'FAILED'
   finish_reason: string | null
   failure_code: string | null
+  /** For administrators. */
+  failure_detail: string | null
   prompt_tokens: number | null
   completion_tokens: number | null
   total_tokens: number | null
@@ -58,6 +60,7 @@ export interface GenerationRow {
 /** What the log tells of a settled generation. */
 export const factsOf = (row: GenerationRow) => ({
   generationUid: row.uid,
+  userUid: row.user_uid,
   door: row.door,
   modelUid: row.model_uid,
   status: row.status,

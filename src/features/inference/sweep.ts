@@ -54,6 +54,15 @@ export async function settleExpired(
   return done
 }
 
+/** Whether an answer runs anywhere, or an event waits to be told. */
+export async function isAnythingOpen(db: Database): Promise<boolean> {
+  const { rows } = await ask(
+    db.execute<{ open: boolean }>(sql`
+      SELECT EXISTS (SELECT FROM generations WHERE status = 'RUNNING') OR EXISTS (SELECT FROM outbox) AS open`),
+  )
+  return rows[0]!.open
+}
+
 /** The one that expired first after `last`. now(), not the wall clock, which could not use the index. */
 async function nextExpired(db: Database, last: Expired | undefined): Promise<Expired | undefined> {
   const behind = last

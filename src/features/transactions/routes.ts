@@ -141,7 +141,7 @@ const reconcile = createRoute({
   tags,
   summary: 'Do the books agree',
   description:
-    'Holds balances against transactions, holds against running answers, keys against what they paid for, charges against answers, and looks for what nobody finished. Reads only, one snapshot: a healthy service shows no difference however busy it is.',
+    'Holds balances against transactions, holds against running answers, keys against what they paid for, charges against answers, messages and chats, and looks for what nobody finished and for what is gone while others stand on it. Reads only, one snapshot: a healthy service shows no difference however busy it is.',
   method: 'get',
   path: '/audit',
   ...guard.administrator,

@@ -105,20 +105,38 @@ export const Difference = z
     kind: z
       .enum([
         'balance',
+        'balance_after',
         'held',
         'key_spent',
         'key_held',
         'charge_missing',
         'charge_unfounded',
         'message_status',
+        'message_missing',
+        'message_moved',
+        'message_emptied',
+        'message_spent',
+        'message_tokens',
+        'chat_spent',
+        'chat_tokens',
+        'chat_missing',
+        'chat_foreign',
+        'user_missing',
+        'account_missing',
+        'key_missing',
+        'idempotency_unfounded',
         'lease_expired',
         'outbox_waiting',
       ])
       .openapi({ description: 'The rule that does not hold.' }),
     subject: Uid.openapi({
-      description: 'The person, key, answer, transaction, message or event that breaks it.',
+      description:
+        'The person, chat, key, answer, transaction, message or event that breaks it; of an Idempotency-Key the person.',
     }),
-    expected: Side.openapi({ description: 'Credits, or a status. Null: there is nothing.', example: 12.5 }),
+    expected: Side.openapi({
+      description: 'Credits, tokens, a status or a uid. Null: there is nothing.',
+      example: 12.5,
+    }),
     actual: Side.openapi({ description: 'Likewise.', example: 12.75 }),
     detail: z.string().openapi({ example: 'The balance is not the sum of the transactions.' }),
   })

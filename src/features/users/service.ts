@@ -2,7 +2,7 @@ import type { Actor } from '../../core/actor.ts'
 import { Failure } from '../../core/failure.ts'
 import type { Passwords } from '../../http/context.ts'
 import { type PageRequest, page } from '../../http/page.ts'
-import { batchAs, type Database, lockAccount, violated } from '../../ports/postgres.ts'
+import { batch, batchAs, type Database, lockAccount, standing, violated } from '../../ports/postgres.ts'
 import { lockAdministrators } from './administrators.ts'
 import { type ProfileRow, presentProfile } from './profile.ts'
 import {
@@ -81,9 +81,11 @@ export async function changePassword(
  */
 export async function close(db: Database, actor: Actor): Promise<string[]> {
   const { userUid } = actor
-  const [, , anonymised, , stopping] = await batchAs(db, actor, [
+  const [, , , anonymised, , stopping] = await batch(db, [
     lockAdministrators(db),
     lockAccount(db, userUid),
+    // Behind the locks: of two closings the second finds its session ended.
+    standing(db, actor),
     anonymise(db, userUid),
     endSessionsOf(db, userUid),
     stopRunningOf(db, userUid),

@@ -122,7 +122,11 @@ const LOOKS_SECRET =
   /\b(?:sk|pk|rk|gsk|xai|hf|r8|nvapi|csk|tgp|fw)[-_][\w*.-]{6,}|\bkey-[\w*.-]{6,}|\bAIza[\w-]{10,}|\beyJ[\w-]{8,}(?:\.[\w-]+){1,2}|\bBearer\s+[^\s"',;]+/gi
 
 // A resolved address tells as much as the host that was kept out.
-const LOOKS_ADDRESS = /\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b/g
+const LOOKS_ADDRESS = /\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b|\[[0-9a-f]*:[0-9a-f:.]+\](?::\d+)?/gi
+
+// So does a name that only an inner network knows: of one label, or under a suffix that is nobody's in public.
+const LOOKS_INTERNAL =
+  /\bhttps?:\/\/(?:[\w-]+(?=[:/\s"']|$)|(?:[\w-]+\.)+(?:local|internal|intranet|corp|lan|home|svc|test)\b)(?::\d+)?|\b(?:[\w-]+\.)+(?:local|internal|intranet|corp|lan|svc)\b(?::\d+)?/gi
 
 /**
  * Blots out the given secrets (as they are, URL-encoded and JSON-escaped), the upstream's host and whatever
@@ -146,7 +150,7 @@ export function createBlot(url: string, secrets: Array<string | undefined>): Blo
   return (text, max = 500) => {
     let out = text
     for (const word of known) out = out.replaceAll(word, '***')
-    out = out.replace(LOOKS_SECRET, '***').replace(LOOKS_ADDRESS, '***')
+    out = out.replace(LOOKS_SECRET, '***').replace(LOOKS_INTERNAL, '***').replace(LOOKS_ADDRESS, '***')
     out = out.replace(/[\s\u0000-\u001f\u007f-\u009f]+/g, ' ').trim()
     return out.length <= max ? out : `${out.slice(0, max - 1).replace(/[\ud800-\udbff]$/, '')}…`
   }

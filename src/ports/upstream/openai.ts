@@ -52,6 +52,12 @@ function refuses(error: UpstreamError, ...names: string[]): boolean {
   return names.some((name) => error.param?.includes(name) || error.message.includes(name))
 }
 
+/** It knows the parameter and dislikes what was asked for: another name would only lose the limit. */
+const isAboutValue = ({ message }: UpstreamError): boolean =>
+  /too (?:large|high|big|many|long)|at most|exceed|greater than|less than|maximum (?:context|value|allowed)|context (?:length|window)/i.test(
+    message,
+  )
+
 /** An exchange, and what it took to get it. */
 type Knocked = Exchange & { learned?: Learned; retries: number }
 
@@ -79,7 +85,8 @@ async function knock(request: UpstreamRequest, watch: Watch, blot: Blot): Promis
     const { error, fault } = got
     if (watch.stopped()) return { ...got, retries }
     const mayAdapt = tries < TRIES && (error?.status === 400 || error?.status === 422)
-    const swapLimit = mayAdapt && limitParam === 'max_tokens' && refuses(error, 'max_tokens')
+    const swapLimit =
+      mayAdapt && limitParam === 'max_tokens' && refuses(error, 'max_tokens') && !isAboutValue(error)
     const dropOptions = mayAdapt && streamOptions && refuses(error, 'stream_options', 'include_usage')
     if (swapLimit) {
       limitParam = 'max_completion_tokens'

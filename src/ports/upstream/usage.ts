@@ -8,7 +8,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 // More than any model can count: above it a number is a mistake or an attack on the price.
 const MAX_TOKENS = 1_000_000_000
 
-function count(value: unknown): number | undefined {
+export function count(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= MAX_TOKENS
     ? value
     : undefined
@@ -24,16 +24,15 @@ function rest(total: number | undefined, part: number | undefined): number | und
 }
 
 /**
- * Reads one `usage` object. Undefined if it holds no valid count of prompt, completion or total.
- * A missing total is prompt + completion; a missing part follows from the total if it can.
+ * Reads one `usage` object. Undefined if it holds no valid count of prompt or completion: a total alone does not say
+ * what of it costs which price. A missing total is prompt + completion; a missing part follows from the total if it can.
  */
 export function readUsage(value: unknown): UpstreamUsage | undefined {
   if (!isRecord(value)) return undefined
   const total = count(value.total_tokens)
   const reportedPrompt = count(value.prompt_tokens)
   const reportedCompletion = count(value.completion_tokens)
-  if (total === undefined && reportedPrompt === undefined && reportedCompletion === undefined)
-    return undefined
+  if (reportedPrompt === undefined && reportedCompletion === undefined) return undefined
   const prompt = reportedPrompt ?? rest(total, reportedCompletion)
   const completion = reportedCompletion ?? rest(total, reportedPrompt)
   const usage: UpstreamUsage = {

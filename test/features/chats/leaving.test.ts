@@ -1,3 +1,4 @@
+import { request } from 'node:http'
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { eventsOf } from '../../support/events.ts'
@@ -67,4 +68,28 @@ describe('a client that leaves', () => {
       short.upstream.requests.findLast(({ body }) => JSON.stringify(body).includes(words))
     for (const words of ['go on and on', 'alone']) expect(upstreamOf(words)?.clientGone).toBe(true)
   }, 150_000)
+
+  it('has paid nothing when it left before the first token, and its silent upstream is let go', async () => {
+    const short = await world({ CLIENT_GONE_S: '1' })
+    const person = await short.richPerson(100)
+    const { modelUid } = await short.model({ type: 'demo-instant', token_cost: 1000 })
+    const { chatUid } = (await person.post<{ chatUid: string }>('/api/chat/create', {})).body
+    // No word comes for a minute; the connection of a plain JSON send is reset meanwhile.
+    const message = '[[fault:slow-first-token=60000]] nobody waits'
+    const client = request(`${short.url}/api/chat/message`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${person.token}`, 'content-type': 'application/json' },
+    })
+    client.on('error', () => {})
+    client.end(JSON.stringify({ role: 'user', message, chatUid, modelUid }))
+    const asked = () =>
+      short.upstream.requests.find(({ body }) => JSON.stringify(body).includes('nobody waits'))
+    await expect.poll(asked).toBeDefined()
+    client.socket?.resetAndDestroy()
+    const answer = async () => ((await person.get(`/api/chat/${chatUid}/messages`)).body as any).data[0]
+    await expect.poll(async () => (await answer()).status).toBe('STOPPED')
+    expect(await answer()).toMatchObject({ finishReason: 'client_gone', message: '', creditSpent: 0 })
+    await expect.poll(() => asked()?.clientGone).toBe(true)
+    expect(await profile(person)).toMatchObject({ balance: 100, available: 100 })
+  })
 })

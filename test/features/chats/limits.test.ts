@@ -45,6 +45,23 @@ async function recorded(answer: { body: any }) {
   return rows[0]!
 }
 
+describe('an upstream that reports no whole numbers', () => {
+  it('has reported nothing: its text is measured, and marked so', async () => {
+    const person = await at.richPerson(5)
+    const { modelUid } = await at.model({ api_link: link })
+    const odd = JSON.stringify({ prompt_tokens: 1.5, completion_tokens: 5.5, total_tokens: 7 })
+    const { status, body } = await ask(person, modelUid, odd)
+    const promptTokens = Math.ceil(odd.length / 4) + 4
+    const completionTokens = Math.ceil('So much.'.length / 4)
+    const totalTokens = promptTokens + completionTokens
+    expect({ status, usage: body.usage, cost: body.cost }).toEqual({
+      status: 200,
+      usage: { promptTokens, completionTokens, totalTokens, source: 'estimated' },
+      cost: totalTokens / 1000,
+    })
+  })
+})
+
 describe('an upstream that reports more than was allowed', () => {
   const usage = (prompt_tokens: number, completion_tokens: number) =>
     JSON.stringify({ prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens })

@@ -43,7 +43,7 @@ export const question: Send['requestBody']['content']['application/json'] = {
   chatUid: '019abf6e-7c1d-7a53-9d0e-3f1f6a0c2b11',
   modelUid: '019abf6e-8a10-7d2e-8f0a-5b1c9d3e7f42',
 }
-export const costOf = (answer: Json<Send['responses'][200]>): number => answer.cost
+export const costOf = (answer: Json<Send['responses'][200]>): number => ('code' in answer ? 0 : answer.cost)
 export const textOf = ({ assistantMessage: { message } }: components['schemas']['Answer']): string => message
 export const isOver = ({ status }: components['schemas']['Message']): boolean => status !== 'STREAMING'
 export const profile: keyof paths = '/api/user/profile'

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { watch } from '../../support/eventsource.ts'
+import { Watcher } from '../../support/watcher.ts'
 import { type Person, type World, world } from '../../support/world.ts'
 
 describe('opening a feed', () => {
@@ -75,5 +76,27 @@ describe('opening a feed', () => {
     } catch {}
     expect(text).toContain('event: snapshot')
     expect(text).not.toContain('a secret that shall go')
+  })
+
+  it('tells nothing of an answer in a chat that is gone, although the log has not heard of it', async () => {
+    const elsewhere = await world({ CLIENT_GONE_S: '19' })
+    const person = await at.richPerson(100)
+    const chatUid = await chatOf(person)
+    const reply = send(person, chatUid, '[[tokens=2000]] [[delay=20]] soon gone')
+    const feed = watch(`${at.url}/api/feed`, bearer(person))
+    await feed.until('message_delta')
+    feed.source.close()
+    elsewhere.upstash.down = true
+    const { status } = await elsewhere.call('DELETE', `/api/chat/${chatUid}`, { token: person.token })
+    expect(status).toBe(200)
+    const watcher = new Watcher(`${at.url}/api/feed`, bearer(person))
+    watcher.open(undefined)
+    await expect.poll(() => watcher.snapshots).toBe(1)
+    // The worker hears of it when it renews its lease.
+    expect((await reply).body.assistantMessage.status).toBe('STOPPED')
+    await sleep(300)
+    await watcher.drop()
+    elsewhere.upstash.down = false
+    expect([watcher.fault, watcher.messages.size]).toEqual([undefined, 0])
   })
 })

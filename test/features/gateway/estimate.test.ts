@@ -54,6 +54,39 @@ describe('the prompt estimate of the door', () => {
     expect(of({ role: 'user', content: [{ type: 'file', file }] })).toBe(4 + 2 + 3000 / 8)
   })
 
+  test('words count wherever they hide', () => {
+    const words = 'w'.repeat(100_000)
+    const hidden: object[] = [
+      { type: 'input_audio', input_audio: { data: '' }, content: words },
+      { type: 'file', file: { file_data: '' }, content: words },
+      { type: 'image', content: words },
+      { type: 'image_url', image_url: { url: '' }, content: words },
+      { role: words, content: '' },
+      { role: 'user', detail: { a: words }, content: '' },
+      { role: 'tool', tool_call_id: words, content: '' },
+      { role: 'user', [words]: 1, content: '' },
+      { role: 'user', content: [{ type: words }] },
+      {
+        role: 'user',
+        content: [{ type: 'image_url', image_url: { url: 'https://x.example/a.png' }, text: words }],
+      },
+      { role: 'user', content: [{ type: 'image_url', image_url: { url: '', detail: words } }] },
+      { role: 'user', content: [{ type: 'input_audio', input_audio: { data: '', format: words } }] },
+      { role: 'user', content: [{ type: 'input_audio', input_audio: { data: '', data2: words } }] },
+      { role: 'user', content: [{ type: 'file', file: { file_data: '', filename: words } }] },
+      { role: 'user', content: [{ type: 'file', file: { file_data: 'AAAA', file_id: words } }] },
+      { role: 'user', content: [Array.from({ length: 50_000 }, () => 12)] },
+    ]
+    for (const message of hidden) expect(of({ role: 'user', ...message })).toBeGreaterThanOrEqual(25_000)
+    const messages = [{ role: 'user', content: '' }]
+    for (const name of ['tools', 'system', 'prompt', 'chat_template', 'guided_json', 'stop'])
+      for (const member of [words, [words], { a: words }])
+        expect(estimatePrompt({ messages, [name]: member })).toBeGreaterThanOrEqual(25_000)
+    // No comma makes bytes a head.
+    const sound = { type: 'input_audio', input_audio: { data: `${words},`, format: 'mp3' } }
+    expect(of({ role: 'user', content: [sound] })).toBeGreaterThanOrEqual(375)
+  })
+
   test('what is not well-formed is mended before it counts', () => {
     const sent = sendable({ messages: [{ role: 'user', content: 'a\0b\ud800' }] })
     expect(sent).toEqual({ messages: [{ role: 'user', content: 'a\uFFFDb\uFFFD' }] })

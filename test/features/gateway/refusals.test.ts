@@ -75,16 +75,33 @@ describe('the door refuses, in the shape of OpenAI', () => {
       status: 415,
       code: 'unsupported_media_type',
     })
-    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`
+    const deep = `${'['.repeat(90_000)}${']'.repeat(90_000)}`
     const nested = JSON.stringify({ ...json, x: 0 }).replace('"x":0', `"x":${deep}`)
     expect(await call('POST', PATH, { token, ...asBody(nested) })).toMatchObject({ status: 400 })
-    const large = (bytes: number) => asBody(JSON.stringify({ ...json, padding: 'x'.repeat(bytes) }))
+    const large = (bytes: number) =>
+      asBody(JSON.stringify({ ...json, metadata: { padding: 'x'.repeat(bytes) } }))
     expect(await call('POST', PATH, { token, ...large(9 * 1024 * 1024) })).toMatchObject({
       status: 413,
       code: 'payload_too_large',
     })
     const { status } = await at.call('POST', PATH, { token, ...large(7 * 1024 * 1024) })
     expect(status).toBe(200)
+    const many = (value: string, count: number) =>
+      asBody(`{"model":"m","messages":[${Array(count).fill(value).join()}]}`)
+    for (const value of ['1', '{}', '[]', '"\\",[,["'])
+      expect(await call('POST', PATH, { token, ...many(value, 130_000) })).toMatchObject({
+        status: 413,
+        code: 'payload_too_large',
+      })
+    const strings = asBody(JSON.stringify({ ...json, metadata: { x: ',[{'.repeat(100_000) } }))
+    expect((await at.call('POST', PATH, { token, ...strings })).status).toBe(200)
+    const stranger = { token: `sk-bh-${'A'.repeat(43)}` }
+    for (const body of [many('1', 130_000), many('1', 90_000), many('{}', 40_000)])
+      expect(await call('POST', PATH, { ...stranger, ...body })).toMatchObject({ status: 401 })
+    expect(await call('POST', PATH, { token, ...many('1', 90_000) })).toMatchObject({
+      status: 400,
+      param: 'messages.0',
+    })
   })
 
   it('a field of the wrong kind, by its name', async () => {

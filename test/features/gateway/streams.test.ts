@@ -16,6 +16,8 @@ describe('a stream of the door', () => {
   /** Upstreams that are silent for longer than the door is: asked here, looked at last. */
   let silent: Promise<string>
   let failing: Promise<string>
+  /** Of an owner who is blocked meanwhile, which is heard with the next lease. */
+  let blocked: { owner: Program['owner']; text: Promise<string> }
   beforeAll(async () => {
     at = await world()
     upstream = await startCanned()
@@ -24,14 +26,19 @@ describe('a stream of the door', () => {
     db = connectPostgres('postgres://local:local@localhost/local', at.neon.url)
     const [late, lateToo] = [(await at.model()).name, (await at.model()).name]
     silent = textOf(late, '[[fault:slow-first-token=10500]] Well?')
+    const { owner, key } = await program(at, { credits: 100 })
+    const story = await post(model, '[[tokens=4000,delay=20]] a long story', { max_tokens: 4000 }, key)
+    blocked = { owner, text: story.text() }
+    const administrator = await at.administrator()
+    expect((await administrator.patch(`/api/user/${owner.uid}`, { status: 'BLOCKED' })).status).toBe(200)
     failing = textOf(lateToo, '[[fault:slow-headers=10500]] [[fault:status=500]]')
   })
   afterAll(() => upstream?.close())
 
-  const post = (name: string, content: string, more: object = {}) =>
+  const post = (name: string, content: string, more: object = {}, key = app.key) =>
     fetch(`${at.url}/v1/chat/completions`, {
       method: 'POST',
-      headers: { authorization: `Bearer ${app.key}`, 'content-type': 'application/json' },
+      headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
       body: JSON.stringify({ model: name, stream: true, messages: [{ role: 'user', content }], ...more }),
     })
   const textOf = async (name: string, content: string) => {
@@ -138,6 +145,19 @@ describe('a stream of the door', () => {
     const { data: keys } = (await dying.owner.get<any>('/api/key/all')).body
     expect(keys[0]).toMatchObject({ spent: 0.024, held: 0 })
     await feed.close()
+  })
+
+  it('of an owner who is blocked ends, and what came is paid', async () => {
+    const text = await blocked.text
+    expect(text).toContain('data: {"error":{')
+    expect(text).not.toContain('[DONE]')
+    const [row] = (
+      await db.execute<any>(sql`SELECT g.status, g.finish_reason, g.cost::int, a.balance::int, a.held::int
+        FROM generations g JOIN accounts a USING (user_uid) WHERE user_uid = ${blocked.owner.uid}::uuid`)
+    ).rows
+    expect(row).toMatchObject({ status: 'STOPPED', finish_reason: 'stopped', held: 0 })
+    expect(row.cost).toBeGreaterThan(0)
+    expect(row.balance).toBe(100_000_000 - row.cost)
   })
 
   it('that is silent for long begins with 200 and a sign of life, and goes on as any other', async () => {

@@ -5,36 +5,18 @@ import type { Actor } from '../../../src/core/actor.ts'
 import { Failure } from '../../../src/core/failure.ts'
 import { newId } from '../../../src/core/id.ts'
 import { chatHold, chatSettle } from '../../../src/features/chats/door.ts'
-import { billFor } from '../../../src/features/inference/billing.ts'
+import { gatewaySettle } from '../../../src/features/gateway/door.ts'
+import { type Bill, billFor } from '../../../src/features/inference/billing.ts'
 import { bySession } from '../../../src/features/inference/door.ts'
 import { type HoldOrder, placeHold } from '../../../src/features/inference/hold.ts'
-import { renewLease, settle } from '../../../src/features/inference/settle.ts'
+import { renewLease, type Settled, settle } from '../../../src/features/inference/settle.ts'
+import { settleExpired } from '../../../src/features/inference/sweep.ts'
 import { book, lockAccounts } from '../../../src/features/transactions/ledger.ts'
 import { batch, connectPostgres, type Database } from '../../../src/ports/postgres.ts'
 import { type World, world } from '../../support/world.ts'
-import {
-  type Account,
-  type Books,
-  type Command,
-  explained,
-  type Rates,
-  type Reported,
-} from './ledger-model.ts'
+import { type Account, type Books, type Command, explained, type Generation, SAVED } from './ledger-model.ts'
+import { CHATS, MODELS, steps, USERS, type Wish } from './ledger-wishes.ts'
 
-const USERS = 3
-const CHATS = 2
-const M = 1_000_000n
-/** The same models as the service has them and as the model of the ledger does. */
-const MODELS: { fields: Record<string, unknown>; rates: Rates }[] = [
-  ...[1000n * M, 7n * M, 1000n].map((tokens) => ({
-    fields: { token_cost: Number(tokens) / 1e6 },
-    rates: { input: M * M, cached: M * M, output: M * M, per: tokens },
-  })),
-  {
-    fields: { token_cost: 1, input_price: 1.5, output_price: 6.000001, cached_input_price: 0.25 },
-    rates: { input: 1_500_000n, cached: 250_000n, output: 6_000_001n, per: M },
-  },
-]
 const rates = MODELS.map((model) => model.rates)
 
 let at: World
@@ -45,60 +27,6 @@ beforeAll(async () => {
   db = connectPostgres('postgres://local:local@localhost/local', at.neon.url)
   modelUids = await Promise.all(MODELS.map(async ({ fields }) => (await at.model(fields)).modelUid))
 })
-
-/** What a random run may do; `which` counts among the generations that there are. */
-type Wish =
-  | { do: 'book'; user: number; amount: bigint; debit: false | 'GENERATION_COST' | 'ADJUSTMENT' }
-  | { do: 'hold'; user: number; chat: number; model: number; most: number | undefined; size: number }
-  | { do: 'renew'; which: number }
-  | {
-      do: 'settle'
-      which: number
-      status: 'COMPLETED' | 'STOPPED' | 'FAILED'
-      size: number
-      reported: Reported | undefined
-    }
-
-const tokens = fc.oneof(fc.nat(300), fc.nat(20_000), fc.constantFrom(0, 1_000_000_000))
-const wish: fc.Arbitrary<Wish> = fc.oneof(
-  fc.record({
-    do: fc.constant('book' as const),
-    user: fc.nat(USERS - 1),
-    amount: fc.oneof(
-      fc.bigInt(1n, 2_000_000n),
-      fc.bigInt(1n, 50_000_000n),
-      fc.constantFrom(1n, 10_000_000n * M),
-    ),
-    debit: fc.constantFrom(false as const, false as const, 'GENERATION_COST' as const, 'ADJUSTMENT' as const),
-  }),
-  fc.record({
-    do: fc.constant('hold' as const),
-    user: fc.nat(USERS - 1),
-    chat: fc.nat(CHATS - 1),
-    model: fc.nat(MODELS.length - 1),
-    most: fc.option(fc.oneof(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 9000 })), {
-      nil: undefined,
-    }),
-    size: fc.integer({ min: 1, max: 500 }),
-  }),
-  fc.record({ do: fc.constant('renew' as const), which: fc.nat() }),
-  fc.record({
-    do: fc.constant('settle' as const),
-    which: fc.nat(),
-    status: fc.constantFrom(
-      'COMPLETED' as const,
-      'COMPLETED' as const,
-      'STOPPED' as const,
-      'FAILED' as const,
-    ),
-    size: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 4000 })),
-    reported: fc.option(fc.record({ prompt: tokens, completion: tokens, cached: tokens }), {
-      nil: undefined,
-    }),
-  }),
-)
-/** Each step is what runs at the same time. */
-const steps = fc.array(fc.array(wish, { minLength: 1, maxLength: 4 }), { minLength: 8, maxLength: 25 })
 
 interface Run {
   actors: Actor[]
@@ -126,28 +54,64 @@ async function begin(): Promise<Run> {
   return { actors, chats, books: { accounts, generations: new Map() } }
 }
 
-function commandOf({ books, chats }: Run, wish: Wish): Command | undefined {
+function chosen({ books }: Run, which: number): [string, Generation] | undefined {
+  const all = [...books.generations]
+  return all[which % all.length]
+}
+
+function commandOf(run: Run, wish: Exclude<Wish, { do: 'die' | 'sweep' }>): Command | undefined {
   switch (wish.do) {
     case 'book': {
       const { user, amount, debit } = wish
       return { do: 'book', user, amount: debit ? -amount : amount, type: debit || 'PURCHASE' }
     }
     case 'hold':
-      return { ...wish, uid: newId(), chat: chats[wish.user]![wish.chat]! }
+      return { ...wish, uid: newId(), chat: run.chats[wish.user]![wish.chat]! }
     default: {
-      const all = [...books.generations]
-      const [uid, generation] = all[wish.which % all.length] ?? []
+      const [uid, generation] = chosen(run, wish.which) ?? []
       if (!uid || !generation) return undefined
       return wish.do === 'renew' ? { do: 'renew', uid } : { ...wish, uid, user: generation.user }
     }
   }
 }
 
+async function die(run: Run, { which, size }: Wish & { do: 'die' }): Promise<void> {
+  const [uid, generation] = chosen(run, which) ?? []
+  if (!uid || generation?.status !== 'RUNNING') return
+  await db.execute(sql`UPDATE generations SET lease_until = clock_timestamp() - interval '1 s', text_so_far = ${'y'.repeat(size)}
+    WHERE uid = ${uid}::uuid`)
+  Object.assign(generation, { expired: true, saved: size })
+}
+
+type Ran = { command: Command; answer: string }
+
+/** A sweep settles one after the other, and others come in between: for the model it is as many commands. */
+async function sweepIn(run: Run): Promise<Ran[]> {
+  const log = {
+    info: () => {},
+    error: (event: string, facts: object) => {
+      throw new Error(`${event} ${JSON.stringify(facts)}`)
+    },
+  }
+  const settled = await settleExpired({ db, log } as unknown as Parameters<typeof settleExpired>[0], {
+    chat: chatSettle,
+    gateway: gatewaySettle,
+  })
+  return settled.flatMap((each) => {
+    const { uid } = each.generation
+    const known = run.books.generations.get(uid)
+    return known ? [{ command: { do: 'sweep' as const, user: known.user, uid }, answer: wordsOf(each) }] : []
+  })
+}
+
+const wordsOf = ({ generation, account }: Settled): string =>
+  `${account ? 'settled' : 'was'} ${generation.status} ${generation.cost} ${generation.shortfall}`
+
 /** Through the functions of the service; the answer in the model's words. */
-async function perform(run: Run, command: Command): Promise<string> {
+async function perform(run: Run, command: Exclude<Command, { do: 'sweep' }>): Promise<string> {
   switch (command.do) {
     case 'renew':
-      return renewLease(db, command.uid, { text: 'so far', reasoning: '' })
+      return renewLease(db, command.uid, { text: SAVED, reasoning: '' })
     case 'book': {
       const { userUid } = run.actors[command.user]!
       const [, { rows }] = await batch(db, [
@@ -179,6 +143,8 @@ async function perform(run: Run, command: Command): Promise<string> {
         throw error
       }
     }
+    case 'release':
+      return end(run, command, 'FAILED', undefined)
     case 'settle': {
       const { size, reported, status } = command
       const { prompt, rates } = run.books.generations.get(command.uid)!
@@ -192,21 +158,40 @@ async function perform(run: Run, command: Command): Promise<string> {
         ...{ input: Number(rates.input), cachedInput: Number(rates.cached) },
         ...{ output: Number(rates.output), per: Number(rates.per) },
       }
-      const settled = await settle(
-        db,
-        {
-          ...{ generationUid: command.uid, userUid: run.actors[command.user]!.userUid, status },
-          ...{ finishReason: 'stop', failureCode: null, failureDetail: null, text: '', reasoning: '' },
-          bill: billFor(price, Number(prompt), produced, usage, status !== 'COMPLETED'),
-          ...{ firstTokenMs: null, learned: undefined },
-        },
-        chatSettle,
-      )
-      const { generation, account } = settled
-      return `${account ? 'settled' : 'was'} ${generation.status} ${generation.cost} ${generation.shortfall}`
+      const bill = billFor(price, Number(prompt), produced, usage, status !== 'COMPLETED')
+      return end(run, command, status, bill)
     }
   }
 }
+
+async function end(
+  run: Run,
+  { user, uid }: { user: number; uid: string },
+  status: 'COMPLETED' | 'STOPPED' | 'FAILED',
+  bill: Bill | undefined,
+): Promise<string> {
+  const outcome = {
+    ...{ generationUid: uid, userUid: run.actors[user]!.userUid, status, bill },
+    ...{ finishReason: 'stop', failureCode: null, failureDetail: null, text: '', reasoning: '' },
+    ...{ firstTokenMs: null, learned: undefined },
+  }
+  return wordsOf(await settle(db, outcome, chatSettle))
+}
+
+/** Generations as the database has them, in the model's words. */
+async function generationsOf({ actors }: Run): Promise<Map<string, string>> {
+  const { rows } = await db.execute<{ uid: string; words: string }>(sql`
+    SELECT uid, concat_ws(' ', status, coalesce(cost, 0), coalesce(shortfall, 0),
+      status = 'RUNNING' AND lease_until < clock_timestamp(), length(text_so_far)) AS words
+    FROM generations WHERE user_uid IN (${sql.join(
+      actors.map(({ userUid }) => sql`${userUid}::uuid`),
+      sql`, `,
+    )})`)
+  return new Map(rows.map(({ uid, words }) => [uid, words]))
+}
+
+const inWords = ({ status, cost, shortfall, expired, saved }: Generation): string =>
+  `${status} ${cost} ${shortfall} ${expired ? 't' : 'f'} ${saved}`
 
 /** The accounts as the database has them; the rules that need no model are checked on the way. */
 async function accountsOf({ actors }: Run): Promise<Account[]> {
@@ -246,14 +231,33 @@ test('credits, debits, holds, renewals and settles, in any order and at once, ar
     fc.asyncProperty(steps, async (wishes) => {
       const run = await begin()
       for (const step of wishes) {
-        const commands = step.map((each) => commandOf(run, each)).filter((each) => each !== undefined)
-        const answers = await Promise.all(commands.map((command) => perform(run, command)))
-        const ran = commands.map((command, n) => ({ command, answer: answers[n]! }))
-        const accounts = await accountsOf(run)
-        const after = explained(run.books, rates, ran, (books) => text(books.accounts) === text(accounts))
+        for (const each of step) if (each.do === 'die') await die(run, each)
+        const dead = [...run.books.generations].filter(([, { expired }]) => expired).map(([uid]) => uid)
+        const renewed = new Set<string>()
+        const ran = (
+          await Promise.all(
+            step.map(async (each): Promise<Ran[]> => {
+              if (each.do === 'die') return []
+              if (each.do === 'sweep') return sweepIn(run)
+              const command = commandOf(run, each)
+              if (!command || command.do === 'sweep') return []
+              if (command.do === 'renew') renewed.add(command.uid)
+              return [{ command, answer: await perform(run, command) }]
+            }),
+          )
+        ).flat()
+        const [accounts, generations] = await Promise.all([accountsOf(run), generationsOf(run)])
+        const fits = (books: Books) =>
+          text(books.accounts) === text(accounts) &&
+          [...books.generations].every(([uid, each]) => generations.get(uid) === inWords(each))
+        const after = explained(run.books, rates, ran, fits)
         if (!after)
           throw new Error(`No order explains ${text(ran)}: ${text({ from: run.books.accounts, accounts })}`)
         run.books = after
+        // Whoever was dead before a sweep, and was not renewed beside it, is settled by it or by somebody before.
+        if (step.some((each) => each.do === 'sweep'))
+          for (const uid of dead)
+            if (!renewed.has(uid)) expect(after.generations.get(uid)!.status, uid).not.toBe('RUNNING')
         for (const { command, answer } of ran) {
           const what = `${command.do} ${answer.replace(/ .*/, '')}`
           seen[what] = (seen[what] ?? 0) + 1
@@ -261,7 +265,8 @@ test('credits, debits, holds, renewals and settles, in any order and at once, ar
         }
       }
     }),
-    { numRuns: 40 },
+    // A failing run is made smaller for so long, and then told.
+    { numRuns: 40, interruptAfterTimeLimit: 150_000 },
   )
   // A run that never met one of these would prove little.
   for (const what of [
@@ -272,8 +277,11 @@ test('credits, debits, holds, renewals and settles, in any order and at once, ar
       'renew lost',
       'settle settled',
       'settle was',
+      'release settled',
+      'release was',
+      'sweep settled',
       'shortfall',
     ],
   ])
     expect(seen[what] ?? 0, `${what}: ${text(seen)}`).toBeGreaterThan(0)
-}, 180_000)
+}, 240_000)

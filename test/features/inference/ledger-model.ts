@@ -20,6 +20,10 @@ export interface Generation {
   status: string
   cost: bigint
   shortfall: bigint
+  /** Its worker died: the lease is over. */
+  expired: boolean
+  /** Characters that its lease has saved. */
+  saved: number
 }
 
 export interface Account {
@@ -52,6 +56,10 @@ export type Command =
       size: number
     }
   | { do: 'renew'; uid: string }
+  /** The hold goes back whole: nothing came. */
+  | { do: 'release'; user: number; uid: string }
+  /** What a sweep does to one generation. */
+  | { do: 'sweep'; user: number; uid: string }
   | {
       do: 'settle'
       user: number
@@ -66,10 +74,13 @@ const ceil = (value: bigint, by: bigint) => (value + by - 1n) / by
 const least = (...values: bigint[]): bigint => values.sort((a, b) => (a < b ? -1 : 1))[0]!
 const quarter = (size: number) => BigInt(Math.ceil(size / 4))
 
+/** Characters that each renewal saves. */
+export const SAVED = 'so far'
+
+type End = Pick<Command & { do: 'settle' }, 'status' | 'size' | 'reported'>
+
 /** What a use is worth: rule 2, with rule 3 for nothing produced. */
-function worth(generation: Generation, command: Command & { do: 'settle' }): bigint {
-  const { rates, prompt } = generation
-  const { size, reported, status } = command
+function worth({ rates, prompt }: Generation, { size, reported, status }: End): bigint {
   if (size === 0) return 0n
   const estimate = ceil(prompt * rates.input + quarter(size) * rates.output, rates.per)
   if (!reported) return estimate
@@ -85,8 +96,12 @@ function worth(generation: Generation, command: Command & { do: 'settle' }): big
 
 /** Does it to the books; the answer is what the one who asked is told. */
 export function apply(books: Books, models: Rates[], command: Command): string {
-  if (command.do === 'renew')
-    return books.generations.get(command.uid)?.status === 'RUNNING' ? 'running' : 'lost'
+  if (command.do === 'renew') {
+    const generation = books.generations.get(command.uid)
+    if (generation?.status !== 'RUNNING') return 'lost'
+    Object.assign(generation, { expired: false, saved: SAVED.length })
+    return 'running'
+  }
   const account = books.accounts[command.user]!
   const available = account.balance - account.held
   if (command.do === 'book') {
@@ -112,16 +127,20 @@ export function apply(books: Books, models: Rates[], command: Command): string {
     account.held += hold
     account.seq++
     const made = { user: command.user, chat: command.chat, rates, prompt, hold, status: 'RUNNING' }
-    books.generations.set(command.uid, { ...made, cost: 0n, shortfall: 0n })
+    books.generations.set(command.uid, { ...made, cost: 0n, shortfall: 0n, expired: false, saved: 0 })
     return `held ${allowed} of ${account.balance} ${account.held} ${account.seq}`
   }
   const generation = books.generations.get(command.uid)!
-  const first = generation.status === 'RUNNING'
+  const first = generation.status === 'RUNNING' && (command.do !== 'sweep' || generation.expired)
   if (first) {
+    const end: End =
+      command.do === 'settle'
+        ? command
+        : { status: 'FAILED', size: command.do === 'sweep' ? generation.saved : 0, reported: undefined }
     // A number of JavaScript holds no more than this; rule 6 takes less anyway.
-    const value = least(worth(generation, command), BigInt(Number.MAX_SAFE_INTEGER))
+    const value = least(worth(generation, end), BigInt(Number.MAX_SAFE_INTEGER))
     const cost = least(value, LIMIT, generation.hold + available)
-    Object.assign(generation, { status: command.status, cost, shortfall: value - cost })
+    Object.assign(generation, { status: end.status, cost, shortfall: value - cost, expired: false, saved: 0 })
     account.balance -= cost
     account.held -= generation.hold
     account.seq++

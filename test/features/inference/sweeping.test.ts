@@ -5,10 +5,14 @@ import { sql } from 'drizzle-orm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { root } from '../../../dev/root.ts'
 import { newId } from '../../../src/core/id.ts'
+import type { Env } from '../../../src/env.ts'
+import { send } from '../../../src/features/chats/sending.ts'
+import { noteSwept } from '../../../src/features/inference/mark.ts'
 import { createLog } from '../../../src/http/log.ts'
 import { connectRedis, type Redis } from '../../../src/ports/redis.ts'
-import { sweepWanted } from '../../../src/ports/redis-keys.ts'
+import { serviceState } from '../../../src/ports/redis-keys.ts'
 import { sweep, sweepOnSchedule } from '../../../src/sweep.ts'
+import { program } from '../../support/door.ts'
 import { stack } from '../../support/stack.ts'
 import { type World, world } from '../../support/world.ts'
 import { mortuary } from './dead.ts'
@@ -27,10 +31,14 @@ describe('when the sweep runs', () => {
     dead = mortuary(at)
     token = (await stack()).secrets.UPSTASH_REDIS_REST_TOKEN ?? ''
     redis = connectRedis(at.upstash.url, token)
-    // What other tests have left behind, however young, is not of this one.
-    await dead.db.execute(sql`UPDATE outbox SET created_at = created_at - interval '1 min'`)
-    await sweep({ db: dead.db, redis }, log, true)
+    await clears()
   })
+  /** What tests have left behind, however young, is over. */
+  const clears = async () => {
+    await dead.rows(sql`UPDATE outbox SET created_at = created_at - interval '1 min'`)
+    await dead.rows(sql`UPDATE generations SET lease_until = now() - interval '1 s' WHERE status = 'RUNNING'`)
+    await sweep({ db: dead.db, redis }, log, true)
+  }
   const requests = async (when: Date) => {
     at.neon.reset()
     at.upstash.counts.commands = 0
@@ -38,26 +46,160 @@ describe('when the sweep runs', () => {
     return { postgres: at.neon.counts.requests, redis: at.upstash.counts.commands }
   }
 
+  const state = () => redis.get<string>(serviceState())
+  /** As if the last send or booking were so long ago, whatever a Worker remembers. */
+  const lastSent = async (minutesAgo: number) => {
+    await redis.set(serviceState(), String(Date.now() - minutesAgo * 60_000))
+  }
+  /** A sweep has found nothing to do, and nothing was sent for long. */
+  const falls = async () => {
+    await at.worker.crash()
+    await clears()
+    await lastSent(31)
+    await sweepOnSchedule({ db: dead.db, redis }, log, MINUTE_7)
+    expect(await state()).toBe('idle')
+  }
+  const SILENT = '[[fault:slow-first-token=60000]] hm'
+  const ask = async (message: string) => {
+    const person = await at.richPerson(5)
+    const { modelUid } = await at.model({ type: 'demo-instant', token_cost: 1000 })
+    return { person, begin: () => dead.begin(person, modelUid, message) }
+  }
+
   it('lets the database of an idle service sleep, but for twice an hour', async () => {
-    await redis.del(sweepWanted())
+    await lastSent(29)
+    expect((await requests(MINUTE_7)).postgres).toBeGreaterThan(0)
+    expect((await requests(MINUTE_7)).postgres).toBeGreaterThan(0)
+    await falls()
     expect(await requests(MINUTE_7)).toEqual({ postgres: 0, redis: 1 })
     expect((await requests(HALF_PAST)).postgres).toBeGreaterThan(0)
-    expect((await requests(MINUTE_7)).postgres).toBe(0)
+    expect(await requests(MINUTE_7)).toEqual({ postgres: 0, redis: 1 })
+  })
+
+  it('looks for half an hour when Redis has lost what it knew', async () => {
+    await falls()
+    await redis.del(serviceState())
+    expect((await requests(MINUTE_7)).postgres).toBeGreaterThan(0)
+    expect(Date.now() - Number(await state())).toBeLessThan(10 * 60_000)
+    expect((await requests(MINUTE_7)).postgres).toBeGreaterThan(0)
+  })
+
+  it('goes on looking while an answer runs, and when one began beside it', async () => {
+    const { begin } = await ask(SILENT)
+    const { messageUid } = await begin()
+    await at.worker.crash()
+    await lastSent(31)
+    const before = await state()
+    await sweepOnSchedule({ db: dead.db, redis }, log, MINUTE_7)
+    expect(await state()).toBe(before)
+    // What the half-hourly look finds while nobody expected it makes the next ones look, too.
+    await redis.set(serviceState(), 'idle')
+    await sweepOnSchedule({ db: dead.db, redis }, log, HALF_PAST)
+    expect(Number(await state())).toBeGreaterThan(0)
+    await dead.expire(messageUid)
+    await sweepOnSchedule({ db: dead.db, redis }, log, MINUTE_7)
+    // A mark that comes while the sweep looks is not overwritten.
+    const seen = Date.now() - 31 * 60_000
+    await redis.set(serviceState(), String(seen))
+    await noteSwept(redis, seen, async () => (await redis.set(serviceState(), '7')) !== 'OK')
+    expect(await state()).toBe('7')
+  })
+
+  it.each([
+    ['a worker that died before its first flush', false],
+    ['one that could not reach Redis at first', true],
+  ])('finds the answer of %s', async (_, isAway) => {
+    const { person, begin } = await ask(SILENT)
+    await falls()
+    // The client asks twice by itself.
+    let refused = isAway ? 0 : 4
+    at.upstash.fault = ([command]) => {
+      const name = command?.[0]?.toUpperCase()
+      return name === 'EVAL' || (name === 'SET' && refused++ < 4) ? 'before' : undefined
+    }
+    const { messageUid } = await begin()
+    await expect.poll(state).not.toBe('idle')
+    await at.worker.crash()
+    at.upstash.reset()
+    await dead.expire(messageUid)
+    await sweepOnSchedule({ db: dead.db, redis }, log, MINUTE_7)
+    expect(await dead.generation(messageUid)).toMatchObject({
+      status: 'FAILED',
+      finish_reason: 'worker_lost',
+    })
+    expect(await dead.ledger(person)).toMatchObject({ balance: 5_000_000, held: 0 })
+  })
+
+  it('finds the call of a program, too, and is told once by many sends', async () => {
+    const { key, owner } = await program(at, { credits: 5 })
+    const { name: model } = await at.model({ type: 'demo-instant' })
+    await falls()
+    at.upstash.reset()
+    const call = (content: string) =>
+      at
+        .call('POST', '/v1/chat/completions', {
+          token: key,
+          json: { model, messages: [{ role: 'user', content }] },
+        })
+        .catch(() => undefined)
+    const marks = () =>
+      at.upstash.log.filter(({ commands: [command] }) => command?.[0]?.toUpperCase() === 'SET').length
+    expect(await call('[[say:first]]')).toMatchObject({ status: 200 })
+    await expect.poll(marks).toBe(1)
+    for (let i = 0; i < 3; i++) expect(await call('[[say:next]]')).toMatchObject({ status: 200 })
+    expect(marks()).toBe(1)
+
+    await falls()
+    let refused: unknown
+    void call(SILENT).then((reply) => {
+      refused = reply
+    })
+    await expect.poll(state).not.toBe('idle')
+    const running = sql`SELECT uid FROM generations WHERE user_uid = ${owner.uid}::uuid AND status = 'RUNNING'`
+    await expect.poll(async () => refused ?? (await dead.rows(running)).length).toBe(1)
+    await at.worker.crash()
+    await dead.db.execute(
+      sql`UPDATE generations SET lease_until = now() - interval '1 s' WHERE user_uid = ${owner.uid}::uuid AND status = 'RUNNING'`,
+    )
+    await sweepOnSchedule({ db: dead.db, redis }, log, MINUTE_7)
+    expect(await dead.rows(running)).toEqual([])
+  })
+
+  it('is marked beside the hold: a Redis that never answers keeps no question waiting', async () => {
+    const person = await at.richPerson(5)
+    const { modelUid } = await at.model()
+    const { chatUid } = (await person.post<{ chatUid: string }>('/api/chat/create', {})).body
+    const [{ sessionUid = '' } = {}] = await dead.rows<{ sessionUid?: string }>(
+      sql`SELECT uid AS "sessionUid" FROM sessions WHERE user_uid = ${person.uid}::uuid`,
+    )
+    const never = new Promise<never>(() => {})
+    const silent = { set: () => never, eval: () => never } as unknown as Redis
+    const sending = await send(
+      {
+        env: { SENDS_PER_MINUTE: 0, RUNNING_PER_USER: 0 } as Env,
+        db: dead.db,
+        log,
+        redis: silent,
+        defer() {},
+      },
+      { userUid: person.uid, sessionUid, role: 'USER' },
+      { kind: 'new', uid: newId(), chatUid, modelUid, message: 'still?', title: '' },
+      {},
+      undefined,
+    )
+    await dead.expire(sending.messageUid)
+    await sweep({ db: dead.db, redis }, log, false)
+    expect(await dead.ledger(person)).toMatchObject({ held: 0 })
   })
 
   it('looks after a booking and after a send, and while Redis cannot be asked', async () => {
-    const person = await at.person()
-    await redis.del(sweepWanted())
+    const { person, begin } = await ask(SILENT)
+    await falls()
     await person.post('/api/transaction/my/make', { amount: 5, type: 'PURCHASE', description: 'Test' })
-    await expect.poll(() => redis.get(sweepWanted())).toBe('1')
+    await expect.poll(state).not.toBe('idle')
     expect((await requests(MINUTE_7)).postgres).toBeGreaterThan(0)
 
-    const { modelUid } = await at.model({ type: 'demo-instant', token_cost: 1000 })
-    await redis.del(sweepWanted())
-    const begun = await dead.begin(person, modelUid, '[[fault:slow-first-token=60000]] hm')
-    await expect.poll(() => redis.get(sweepWanted()), { timeout: 30_000 }).toBe('1')
-    const left = await redis.eval("return redis.call('TTL', KEYS[1])", [sweepWanted()], [])
-    expect(Number(left)).toBeGreaterThan(1_700)
+    const begun = await begin()
     await at.worker.crash()
     await dead.expire(begun.messageUid)
 
@@ -65,7 +207,7 @@ describe('when the sweep runs', () => {
     await expect(sweepOnSchedule({ db: dead.db, redis }, log, MINUTE_7)).rejects.toThrow()
     at.upstash.down = false
     // The money is right all the same; what the feeds have to hear waits in the outbox.
-    expect(await dead.ledger(person)).toMatchObject({ balance: 5_000_000, held: 0 })
+    expect(await dead.ledger(person)).toMatchObject({ balance: 10_000_000, held: 0 })
     const waiting = sql`SELECT count(*)::int AS n FROM outbox WHERE user_uid = ${person.uid}::uuid AND event = 'chat_settled'`
     expect(await dead.rows(waiting)).toEqual([{ n: 1 }])
     await dead.db.execute(
@@ -121,6 +263,6 @@ describe('when the sweep runs', () => {
     expect((await byHand(vars)).stdout).toMatch(/Settled 1, published [1-9]/)
     expect((await byHand(vars)).stdout).toMatch(/Settled 0, published 0/)
     expect(await dead.ledger(person)).toMatchObject({ held: 0, charges: 1 })
-    await expect(byHand({ ...vars, DATABASE_URL: '' })).rejects.toThrow(/DATABASE_URL missing/)
+    await expect(byHand({ ...vars, DATABASE_URL: '' })).rejects.toThrow(/DATABASE_URL/)
   })
 })

@@ -256,6 +256,9 @@ describe('usage', () => {
       { promptTokens: 9, completionTokens: 0, totalTokens: 5, missing: ['completion'] },
     ],
     [{ prompt_tokens: '3', completion_tokens: 1.5, total_tokens: 1e9 + 1 }, undefined],
+    // A total alone does not say what of it is prompt and what is output, which have prices of their own.
+    [{ prompt_tokens: 1.5, completion_tokens: 5.5, total_tokens: 7 }, undefined],
+    [{ total_tokens: 7 }, undefined],
     [
       { prompt_tokens: 1e9, completion_tokens: null },
       { promptTokens: 1e9, completionTokens: 0, totalTokens: 1e9, missing: ['completion'] },

@@ -75,6 +75,9 @@ describe('the request', () => {
     expect(got.end.fault?.param).toBe('max_tokens')
     for (const script of [
       refusal(400, 'context too long'),
+      // About the value: another name would only lose the limit.
+      refusal(400, { error: { message: 'max_tokens is too large: 9000', param: 'max_tokens' } }),
+      refusal(400, 'This model supports at most 4096 max_tokens, whereas you asked for 9000'),
       refusal(500, 'max_tokens'),
       refusal(429, 'max_tokens'),
     ]) {
@@ -124,6 +127,21 @@ describe('secrets', () => {
       }
       expect(got.end.fault?.message).toContain('***')
     }
+  })
+
+  it.each([
+    'http://backend:9000/v1',
+    'https://backend.corp.local:9000/x',
+    'gpu-7.svc',
+    'llm.internal:8080',
+    'http://[fd00::1]:80/',
+    '10.1.2.3:80',
+  ])('are no host of an inner network: %s', (host) => {
+    const blot = createBlot('https://a.example/', [])
+    const name = host.replace(/^https?:\/\/|[/:].*$/g, '').replace(/^\[.*/, 'fd00')
+    expect(blot(`no route to ${host} today`)).not.toContain(name)
+    const words = 'See https://docs.example.com/errors, e.g. the local, internal and home sections. 10.5 s'
+    expect(blot(words)).toBe(words)
   })
 
   it('do not survive the cut at 500 characters, and no character is halved', () => {
