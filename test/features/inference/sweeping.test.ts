@@ -151,7 +151,7 @@ describe('when the sweep runs', () => {
 
     await falls()
     let refused: unknown
-    void call(SILENT).then((reply) => {
+    void call('[[fault:slow-headers=60000]] hm').then((reply) => {
       refused = reply
     })
     await expect.poll(state).not.toBe('idle')
