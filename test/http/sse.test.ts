@@ -51,3 +51,45 @@ it('one event of any size goes out, a reader that lets 4 MiB lie is let go', asy
   expect(sent.at(-1)).toBe('ABORTED')
   void piping
 })
+
+it('the first words and the last go out at once, what comes thick in between is gathered', async () => {
+  const { sent, stream } = reader()
+  const outlet = createOutlet()
+  const piping = outlet.pipe(stream)
+  const now = () => vi.advanceTimersByTimeAsync(0)
+  outlet.event('start', {})
+  await now()
+  outlet.event('delta', 1)
+  await now()
+  expect(sent).toHaveLength(2)
+  for (const delta of [2, 3, 4]) {
+    outlet.event('delta', delta)
+    await now()
+  }
+  expect(sent).toHaveLength(2)
+  await vi.advanceTimersByTimeAsync(40)
+  expect(sent.slice(2)).toEqual([[2, 3, 4].map((n) => `event: delta\ndata: ${n}\n\n`).join('')])
+  outlet.event('delta', 5)
+  await now()
+  expect(sent).toHaveLength(3)
+  outlet.event('end', {})
+  outlet.end()
+  await piping
+  expect(sent.slice(3)).toEqual(['event: delta\ndata: 5\n\nevent: end\ndata: {}\n\n'])
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+it('much that comes at once is not held back to be gathered', async () => {
+  const { sent, stream } = reader()
+  const outlet = createOutlet()
+  const piping = outlet.pipe(stream)
+  const piece = 'x'.repeat(100_000)
+  // More in all than a reader may be behind, and no time passes.
+  for (let i = 0; i < 60; i++) {
+    outlet.data(piece)
+    await vi.advanceTimersByTimeAsync(0)
+  }
+  outlet.end()
+  await piping
+  expect(sent.join('')).toBe(`data: ${piece}\n\n`.repeat(60))
+})
