@@ -52,6 +52,9 @@ export function elementOf(block: Token): HTMLElement {
   const fragment = DOMPurify.sanitize(marked.parser([block]), allowed)
   for (const table of fragment.querySelectorAll('table')) table.replaceWith(wrapped(table))
   for (const code of fragment.querySelectorAll('pre > code')) code.parentElement!.replaceWith(framed(code))
+  // Each part in the direction of its own first letter.
+  for (const part of fragment.querySelectorAll('p, li, ul, ol, blockquote, th, td'))
+    part.setAttribute('dir', 'auto')
   holder.append(fragment)
   return holder
 }

@@ -1,6 +1,7 @@
 import { effect, signal } from '@preact/signals'
 import { createFeed, type FeedState } from '../wire/feed.ts'
 import { dropChat, forgetChats, loadChats, takeChat, takeChats } from './chats.ts'
+import { openDrafts } from './drafts.ts'
 import {
   forgetConversation,
   forgetEverything,
@@ -15,7 +16,7 @@ import {
 import { loadModels, models } from './models.ts'
 import { bookings, takeMoney } from './money.ts'
 import { route } from './route.ts'
-import { clearPending } from './sending.ts'
+import { clearPending, forgetQuestions } from './sending.ts'
 import { isStillGood, profile } from './session.ts'
 
 export const feedState = signal<FeedState>('closed')
@@ -63,8 +64,18 @@ const feed = createFeed({
   mayGoOn: isStillGood,
 })
 
+/** Whoever comes back to the page finds themselves on it, and the prices of now. */
+function lookAgain(): void {
+  if (document.visibilityState !== 'visible' || !profile.peek()) return
+  void isStillGood()
+    .then((isGood) => (isGood ? loadModels() : undefined))
+    .catch(() => {})
+}
+
 /** Opens what a signed-in person needs, and closes all of it when they leave. */
 export function startLive(): void {
+  document.addEventListener('visibilitychange', lookAgain)
+  addEventListener('focus', lookAgain)
   let uid: string | undefined
   effect(() => {
     const now = profile.value?.uid
@@ -73,6 +84,8 @@ export function startLive(): void {
     feed.close()
     forgetEverything()
     forgetChats()
+    forgetQuestions()
+    openDrafts(now)
     models.value = undefined
     isFirst = true
     if (!now) return

@@ -1,8 +1,9 @@
 import { signal } from '@preact/signals'
 import { call, type Message, Refusal } from '../wire/api.ts'
 import { type AnswerTakers, streamAnswer } from '../wire/stream.ts'
+import { drafts, setDraft } from './drafts.ts'
 import { takeBroken, takeDelta, takeEnd, takeMessages, takeStart } from './messages.ts'
-import { choose } from './models.ts'
+import { choose, loadModels } from './models.ts'
 import { chatPath, go, route } from './route.ts'
 
 /** Where a question stands that is not part of a chat yet; the new chat has no uid until it is made. */
@@ -20,20 +21,21 @@ export interface Refused {
 
 export const pending = signal<ReadonlyMap<string, Pending>>(new Map())
 export const refused = signal<ReadonlyMap<string, Refused>>(new Map())
-export const drafts = signal<ReadonlyMap<string, string>>(new Map(storedDrafts()))
 /** Answers that were asked to stop and have not yet. */
 export const stopping = signal<ReadonlySet<string>>(new Set())
 
 /** The key of a question whose fate is unknown: sent again unchanged, it is the same question. */
-const keys = new Map<string, { text: string; modelUid: string; key: string; chatUid?: string }>()
+const keys = new Map<
+  string,
+  { text: string; modelUid: string; key: string; chatKey: string; chatUid?: string }
+>()
 
-export function setDraft(place: string, text: string): void {
-  drafts.value = text === '' ? without(drafts.value, place) : new Map(drafts.value).set(place, text)
-  sessionStorage.setItem('drafts', JSON.stringify([...drafts.value]))
-}
-
-function storedDrafts(): [string, string][] {
-  return JSON.parse(sessionStorage.getItem('drafts') ?? '[]')
+/** Another person is here, or nobody: what was on its way is none of theirs. */
+export function forgetQuestions(): void {
+  keys.clear()
+  pending.value = new Map()
+  refused.value = new Map()
+  stopping.value = new Set()
 }
 
 /** Asks. Without a chat one is made first. What comes of it shows in `refused`, or in the chat. */
@@ -43,7 +45,10 @@ export async function send(chatUid: string | undefined, text: string, modelUid: 
   const attempt =
     known?.text === text && known.modelUid === modelUid
       ? known
-      : { text, modelUid, key: crypto.randomUUID(), ...(chatUid ? { chatUid } : {}) }
+      : {
+          ...{ text, modelUid, key: crypto.randomUUID(), chatKey: crypto.randomUUID() },
+          ...(chatUid ? { chatUid } : {}),
+        }
   keys.set(place, attempt)
   refused.value = without(refused.value, place)
   pending.value = new Map(pending.value).set(place, { text })
@@ -51,7 +56,7 @@ export async function send(chatUid: string | undefined, text: string, modelUid: 
   try {
     if (!attempt.chatUid) {
       attempt.chatUid = (
-        await call('post', '/api/chat/create', { body: {}, idempotencyKey: crypto.randomUUID() })
+        await call('post', '/api/chat/create', { body: {}, idempotencyKey: attempt.chatKey })
       ).chatUid
       takeMessages(attempt.chatUid, [])
       pending.value = without(pending.value, NEW).set(attempt.chatUid, { text })
@@ -150,7 +155,10 @@ function fail(place: string, text: string | undefined, refusal: Refusal): void {
   // Stored, but failed before the first token: the chat itself says so.
   if (refusal.extra.userMessageUid) return
   if (text !== undefined && !drafts.value.get(place)) setDraft(place, text)
-  if (refusal.code === 'model_not_found') choose('')
+  if (refusal.code === 'model_not_found') {
+    choose('')
+    void loadModels().catch(() => {})
+  }
   refused.value = new Map(refused.value).set(place, { refusal })
 }
 

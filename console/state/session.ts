@@ -1,5 +1,6 @@
 import { computed, signal } from '@preact/signals'
 import { call, type Profile, type Schemas, whenSignedOut } from '../wire/api.ts'
+import { forgetDrafts } from './drafts.ts'
 import { money } from './money.ts'
 
 // Who is signed in. The session itself lives in HttpOnly cookies that no script can read.
@@ -50,16 +51,23 @@ export async function signUp(registration: Schemas['Registration']): Promise<voi
 export async function signOut(): Promise<void> {
   await call('post', '/api/auth/logout', { body: {} })
   farewell.value = undefined
+  forgetDrafts()
   tabs.postMessage(null)
   leave()
 }
 
-/** Whether the session is still good; signs out when it is not. @throws Refusal when the service cannot be reached */
+/**
+ * Whether the session is still good; signs out when it is not, and begins anew when it has become another person's
+ * (the cookies are the browser's, and this page is not the only one that can change them).
+ * @throws Refusal when the service cannot be reached
+ */
 export async function isStillGood(): Promise<boolean> {
-  await call('get', '/api/user/profile').catch((refusal) => {
+  const found = await call('get', '/api/user/profile').catch((refusal) => {
     if (refusal.status !== 401 && refusal.status !== 403) throw refusal
+    if (profile.value && refusal.code === 'account_blocked') farewell.value = refusal.message
     leave()
   })
+  if (found && profile.value && found.uid !== profile.value.uid) location.reload()
   return profile.value != null
 }
 

@@ -1,5 +1,4 @@
 import { useSignal } from '@preact/signals'
-import { useRef } from 'preact/hooks'
 import { Dialog } from '../parts/dialog.tsx'
 import { Choice, Field, Problem, Submit, useForm } from '../parts/form.tsx'
 import { say } from '../parts/notices.tsx'
@@ -15,19 +14,21 @@ const explained: Record<Transaction['type'], string> = {
   GENERATION_COST: 'An answer is charged by hand: credits are taken away.',
 }
 
+/** The same entry sent again is the same booking, until it was made: also when the dialog was closed in between. */
+let entry = { body: '', key: '' }
+
 /** An administrator books on somebody's account. */
 export function Book({ user, onClose, onBooked }: { user: User; onClose: () => void; onBooked: () => void }) {
   const type = useSignal<Transaction['type']>('PURCHASE')
-  /** The same entry sent again is the same booking. */
-  const entry = useRef({ body: '', key: '' })
   const { form, onSubmit, isBusy, fields, problem } = useForm(async ({ amount, description = '' }) => {
     const body = { userUid: user.uid, amount: Number(amount), type: type.value, description }
     const sent = JSON.stringify(body)
-    if (entry.current.body !== sent) entry.current = { body: sent, key: crypto.randomUUID() }
+    if (entry.body !== sent) entry = { body: sent, key: crypto.randomUUID() }
     const { newBalance } = await call('post', '/api/transaction/make', {
       body,
-      idempotencyKey: entry.current.key,
+      idempotencyKey: entry.key,
     })
+    entry = { body: '', key: '' }
     onClose()
     onBooked()
     bookings.value++

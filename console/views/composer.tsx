@@ -4,10 +4,11 @@ import { complain } from '../parts/notices.tsx'
 import { priceOf } from '../parts/price.ts'
 import { credits } from '../parts/words.ts'
 import { isTopUpOpen } from '../state/appearance.ts'
+import { drafts, setDraft } from '../state/drafts.ts'
 import { runningIn } from '../state/messages.ts'
 import { choose, chosen, models, usable } from '../state/models.ts'
 import { money } from '../state/money.ts'
-import { dismiss, drafts, NEW, pending, refused, send, setDraft, stop, stopping } from '../state/sending.ts'
+import { dismiss, NEW, pending, refused, send, stop, stopping } from '../state/sending.ts'
 import { isAdministrator } from '../state/session.ts'
 
 /** On a screen that is touched, Enter makes a new line: there is no Shift to hold. */

@@ -47,6 +47,11 @@ export function KeyForm({
     const text = JSON.stringify(body)
     if (sent.current.body !== text) sent.current = { body: text, key: crypto.randomUUID() }
     const { key } = await call('post', '/api/key/create', { body, idempotencyKey: sent.current.key })
+    // A repeat of a request whose answer was lost: the key is there, its secret is told only once.
+    if (!key)
+      say(`“${name}” was made, but its secret was lost on the way. Revoke it and make another.`, {
+        isBad: true,
+      })
     onSaved(key)
   })
   return (

@@ -1,10 +1,10 @@
-import { useRef } from 'preact/hooks'
 import { Dialog } from '../parts/dialog.tsx'
 import { Field, Problem, Submit, useForm } from '../parts/form.tsx'
 import { say } from '../parts/notices.tsx'
 import { exactly } from '../parts/words.ts'
 import { isTopUpOpen } from '../state/appearance.ts'
 import { takeBalance } from '../state/money.ts'
+import { profile } from '../state/session.ts'
 import { call } from '../wire/api.ts'
 
 const AMOUNTS = [5, 10, 25, 100]
@@ -12,23 +12,27 @@ const close = () => {
   isTopUpOpen.value = false
 }
 
+/** The same amount again is the same wish, until it was granted: also when the dialog was closed in between. */
+let wish = { of: '', key: '' }
+
 export function TopUp() {
-  /** The same amount again is the same wish, until it was granted. */
-  const wish = useRef({ amount: '', key: '' })
   const { form, onSubmit, isBusy, fields, problem } = useForm(
     async ({ amount = '' }) => {
-      if (wish.current.amount !== amount) wish.current = { amount, key: crypto.randomUUID() }
+      const of = `${profile.value?.uid} ${amount}`
+      if (wish.of !== of) wish = { of, key: crypto.randomUUID() }
       const body = { amount: Number(amount), type: 'PURCHASE' as const, description: 'Top-up in the console' }
       const { newBalance } = await call('post', '/api/transaction/my/make', {
         body,
-        idempotencyKey: wish.current.key,
+        idempotencyKey: wish.key,
       })
+      wish = { of: '', key: '' }
       takeBalance(newBalance)
       close()
       say(`${exactly(Number(amount))} credits are yours. Your balance is ${exactly(newBalance)}.`)
     },
     {
       self_top_up_closed: 'On this service an administrator books credits. Ask the one who runs it.',
+      unreachable: 'No answer came. The credits may be booked: the same amount again is booked only once.',
       invalid_request: 'Enter an amount above 0, with at most 6 decimals.',
     },
   )

@@ -66,7 +66,7 @@ function TurnView({
     return (
       <aside class="instruction" aria-label="Instruction">
         <span>Instruction</span>
-        <p>{question.message}</p>
+        <p dir="auto">{question.message}</p>
       </aside>
     )
   return (
@@ -107,7 +107,7 @@ function Question({ text, isWaiting = false }: { text: string; isWaiting?: boole
   return (
     <div class={isWaiting ? 'question waiting' : 'question'}>
       <h2 class="unseen">You asked</h2>
-      <p>{text}</p>
+      <p dir="auto">{text}</p>
     </div>
   )
 }

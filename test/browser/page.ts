@@ -44,7 +44,7 @@ export async function withPage(url: string, look: (page: Page, seen: Seen) => Pr
   })
   try {
     const page = await context.newPage()
-    page.setDefaultTimeout(10_000)
+    page.setDefaultTimeout(30_000)
     const seen: Seen = { errors: [], strangers: [] }
     page.on('console', (message) => {
       if (message.type() === 'error') seen.errors.push(`${message.text()} (${message.location().url})`)
