@@ -13,6 +13,7 @@ export interface Reach {
   NEON_HTTP_ENDPOINT?: string | undefined
   UPSTASH_REDIS_REST_URL?: string | undefined
   UPSTASH_REDIS_REST_TOKEN?: string | undefined
+  MODEL_SECRET_KEYS?: string | undefined
 }
 
 export const dataDirOf = (environment: NodeJS.ProcessEnv): string =>
@@ -33,13 +34,14 @@ export function tellWhere(dataDir: string, reach: Reach): void {
  * @throws Error in one line, when nothing is named and nothing runs
  */
 export function whichService(): { reach: Reach; name: string } {
-  const { DATABASE_URL, NEON_HTTP_ENDPOINT, UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN } = readVars()
+  const { DATABASE_URL, NEON_HTTP_ENDPOINT, ...others } = readVars()
+  const { UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN, MODEL_SECRET_KEYS } = others
   if (DATABASE_URL)
     return {
       reach: {
         DATABASE_URL,
         NEON_HTTP_ENDPOINT: NEON_HTTP_ENDPOINT || undefined,
-        ...{ UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN },
+        ...{ UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN, MODEL_SECRET_KEYS },
       },
       name: `the database ${placeOf(DATABASE_URL)}${NEON_HTTP_ENDPOINT ? ` over ${placeOf(NEON_HTTP_ENDPOINT)}` : ''}`,
     }

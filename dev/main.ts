@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
-import { envSchema } from '../src/env.ts'
+import { envSchema, readEnv } from '../src/env.ts'
 import { type Demo, setUpDemo } from './demo.ts'
 import { dataDirOf, tellWhere } from './local.ts'
 import { makeSecrets } from './secrets.ts'
@@ -28,6 +28,12 @@ let isOpen = false
 let isStopping = false
 console.log('Starting…')
 const chosen = options()
+try {
+  const there = { DATABASE_URL: EMBEDDED, UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: 'made' }
+  readEnv({ ...there, ...chosen.vars, ...(chosen.databaseUrl ? { DATABASE_URL: chosen.databaseUrl } : {}) })
+} catch (error) {
+  fail((error as Error).message)
+}
 const stack = await startStack(chosen).catch((error: Error) => fail(error.message))
 writeFileSync(lockPath, `${process.pid} ${stack.pid() ?? ''}`)
 tellWhere(dataDir, {
@@ -35,6 +41,7 @@ tellWhere(dataDir, {
   NEON_HTTP_ENDPOINT: chosen.vars?.NEON_HTTP_ENDPOINT ?? stack.neon.url,
   UPSTASH_REDIS_REST_URL: chosen.vars?.UPSTASH_REDIS_REST_URL ?? stack.upstash.url,
   UPSTASH_REDIS_REST_TOKEN: stack.secrets.UPSTASH_REDIS_REST_TOKEN,
+  MODEL_SECRET_KEYS: stack.secrets.MODEL_SECRET_KEYS,
 })
 const ticker = stack.crons.length > 0 ? setInterval(() => void tick(stack), TICK_MS) : undefined
 

@@ -5,5 +5,6 @@ export const makeSecrets = () => ({
   UPSTASH_REDIS_REST_TOKEN: randomBytes(24).toString('base64url'),
   JWT_ACCESS_SECRET: randomBytes(48).toString('base64url'),
   JWT_REFRESH_SECRET: randomBytes(48).toString('base64url'),
-  MODEL_SECRET_KEYS: `local:${randomBytes(32).toString('base64')}`,
+  // An id of its own: keys that are rotated stand side by side.
+  MODEL_SECRET_KEYS: `k${randomBytes(4).toString('hex')}:${randomBytes(32).toString('base64')}`,
 })

@@ -21,9 +21,9 @@ export const requiredKeys = (): string[] => [
   ...new Set(envSchema.safeParse({}).error?.issues.map(({ path: [key] }) => String(key))),
 ]
 
-/** The values for a command: the environment's, else those of .dev.vars. */
+/** The values for a command: the environment's, else the keys of KEYS_DIR (in a container), else those of .dev.vars. */
 export function readVars(): Record<string, string | undefined> {
-  return { ...(existsSync(path) ? varsIn(path) : {}), ...process.env }
+  return { ...(existsSync(path) ? varsIn(path) : {}), ...keysIn(process.env.KEYS_DIR), ...process.env }
 }
 
 export const varsIn = (file: string): Record<string, string | undefined> =>

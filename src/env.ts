@@ -29,6 +29,11 @@ const modelKeys = z
       }),
     'must be <id>:<base64 of 32 bytes>, comma-separated',
   )
+  // A sealed secret names its key by the id alone.
+  .refine(
+    (pairs) => new Set(pairs.map(([id]) => id)).size === pairs.length,
+    'must give each key an id of its own',
+  )
   .transform((pairs) => pairs.map(([id = '', key = '']) => ({ id, key })))
 
 /** An absent value and an empty one mean the same in a .env file. */

@@ -4,7 +4,7 @@ import { cors } from 'hono/cors'
 import { createMiddleware } from 'hono/factory'
 import { secureHeaders } from 'hono/secure-headers'
 import { Failure } from '../core/failure.ts'
-import { newId } from '../core/id.ts'
+import { isId, newId } from '../core/id.ts'
 import type { Env } from '../env.ts'
 import { createMeter, type Meter, metered } from '../ports/meter.ts'
 import type { App, Services } from './context.ts'
@@ -28,7 +28,7 @@ export const observe = (services: Services) =>
     if (!c.req.path.startsWith('/api/auth/')) c.res.headers.set('Server-Timing', timing(ms, meter))
     log.info('request', {
       method: c.req.method,
-      route: c.req.path.replace(/[0-9a-f-]{36}/gi, ':uid').slice(0, 200),
+      route: routeOf(c.req.path),
       status: c.res.status,
       ms,
       postgresRequests: meter.postgres.requests,
@@ -37,6 +37,15 @@ export const observe = (services: Services) =>
       redisMs: meter.redis.ms,
     })
   })
+
+/** What a path is made of but for its values: whatever is no plain word may be an id, a mail or a key. */
+const routeOf = (path: string): string =>
+  path
+    .split('/')
+    .slice(0, 8)
+    .map((part) => (isId(part) ? ':uid' : part === '' || WORD.test(part) ? part : ':value'))
+    .join('/')
+const WORD = /^(?:v1|[a-z][a-z._-]{0,23})$/
 
 /** `total;dur=12, postgres;dur=9;desc="1 request", …`: what came before the answer began. */
 const timing = (ms: number, { postgres, redis }: Meter): string =>

@@ -54,7 +54,7 @@ test('npm start serves, keeps its secrets to itself, and Ctrl-C ends all of it; 
 
   for (const round of ['first', 'second']) {
     const { child, said, ended } = start(port, dataDir)
-    await until(() => said.text.includes('Ctrl-C') || child.exitCode !== null, 40_000)
+    await until(() => said.text.includes('Ctrl-C') || child.exitCode !== null, 120_000)
     expect(said.text, round).toContain(`http://localhost:${port}/docs`)
     expect(said.text, round).not.toContain('not set up')
     expect((await fetch(`http://localhost:${port}/ready`)).status).toBe(200)
@@ -70,6 +70,17 @@ test('npm start serves, keeps its secrets to itself, and Ctrl-C ends all of it; 
   }
   expect(await readdir(dataDir)).not.toContain('lock')
 }, 120_000)
+
+test('a bad key is named, without its value, and nothing starts', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'bothub-start-'))
+  onTestFinished(() => rm(dataDir, { recursive: true, force: true }))
+  process.env.JWT_ACCESS_SECRET = 'shortsecret'
+  const { said, ended } = start(await freePort(), dataDir)
+  delete process.env.JWT_ACCESS_SECRET
+  expect(await ended).toEqual([1, null])
+  expect(said.text).toContain('JWT_ACCESS_SECRET must have at least 32 characters')
+  expect(said.text).not.toContain('shortsecret')
+})
 
 test('a taken port is said in one line', async () => {
   const server = createServer().listen(0, '127.0.0.1')

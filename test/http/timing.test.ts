@@ -31,3 +31,22 @@ it('tells nothing of how long a sign-in takes', async () => {
   })
   expect(headers.get('server-timing')).toBeNull()
 })
+
+it('logs of a path its words, and none of the values in it', async () => {
+  const at = await world()
+  const person = await at.person()
+  const id = 'X-Request-Id'
+  await person.get('/api/chat/Ada@example.com', { [id]: 'values-1' })
+  await at.call('GET', '/nowhere/sk-0123456789abcdef', { headers: { [id]: 'values-2' } })
+  await person.get(`/api/chat/${person.uid}/messages`, { [id]: 'values-3' })
+  const routeOf = (requestId: string) => {
+    const line = at
+      .logs()
+      .find((each) => each.includes(`"${requestId}"`) && each.includes('"event":"request"'))
+    return line && JSON.parse(line.slice(line.indexOf('{'))).route
+  }
+  await expect.poll(() => routeOf('values-1')).toBe('/api/chat/:value')
+  await expect.poll(() => routeOf('values-2')).toBe('/nowhere/:value')
+  await expect.poll(() => routeOf('values-3')).toBe('/api/chat/:uid/messages')
+  expect(at.logs().join('\n')).not.toMatch(/Ada@|sk-0123/)
+})

@@ -219,11 +219,10 @@ export const wakeModel = (db: Database, uid: string, apiLink: string) =>
     WHERE uid = ${uid}::uuid AND api_link = ${apiLink}::text AND deleted_at IS NULL
       AND (cooldown_until IS NOT NULL OR consecutive_failures > 0)`)
 
-/** Secrets that another key than this one has sealed. */
-export const sealedByOthers = (db: Database, keyId: string) =>
+/** Every secret. */
+export const sealedSecrets = (db: Database) =>
   db.execute<{ uid: string; sealed: string }>(sql`
-    SELECT uid, auth_token_sealed AS sealed FROM models
-    WHERE auth_token_sealed IS NOT NULL AND split_part(auth_token_sealed, '.', 1) <> ${keyId}::text`)
+    SELECT uid, auth_token_sealed AS sealed FROM models WHERE auth_token_sealed IS NOT NULL`)
 
 /** Only if it is still the one that was opened. */
 export const secretResealed = (db: Database, uid: string, before: string, after: string) =>

@@ -12,7 +12,7 @@ export async function reseal(
   db: Database,
   keys: SecretKeys,
 ): Promise<{ resealed: number; unopened: string[] }> {
-  const { rows } = await ask(queries.sealedByOthers(db, keys[0]?.id ?? ''))
+  const { rows } = await ask(queries.sealedSecrets(db))
   const unopened: string[] = []
   let resealed = 0
   for (const { uid, sealed } of rows) {
@@ -21,6 +21,8 @@ export async function reseal(
       unopened.push(uid)
       continue
     }
+    // Opened all the same: its id alone does not say that it is this key's.
+    if (sealed.startsWith(`${keys[0]?.id}.`)) continue
     const { rows: changed } = await ask(
       queries.secretResealed(db, uid, sealed, await sealSecret(keys, uid, secret)),
     )

@@ -35,6 +35,16 @@ it('replaces the key that seals secrets, and no model stops answering', async ()
     })
 
   expect(await tested(old)).toBe(true)
+  // A new key under the old one's id: nobody takes it for the old one, and together they are refused.
+  const disguised = `${old.split(':')[0]}:${fresh.split(':')[1]}`
+  await expect(reseal(disguised)).rejects.toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining(modelUid),
+  })
+  await expect(reseal(`${disguised},${old}`)).rejects.toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining('MODEL_SECRET_KEYS must give each key an id of its own'),
+  })
   expect(await tested(fresh)).toBe(false)
   await expect(reseal(fresh)).rejects.toMatchObject({ code: 1, stdout: expect.stringContaining(modelUid) })
   expect(await tested(`${fresh},${old}`)).toBe(true)
