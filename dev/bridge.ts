@@ -35,9 +35,17 @@ const neon = await startNeonBridge({
   host,
   port: Number(NEON_PORT),
   ...(password ? { password } : {}),
-})
-const upstash = await startUpstashBridge({ engine: redis, token, host, port: Number(UPSTASH_PORT) })
+}).catch(fail)
+const upstash = await startUpstashBridge({ engine: redis, token, host, port: Number(UPSTASH_PORT) }).catch(
+  fail,
+)
 console.log(`Postgres over HTTP: ${neon.url}\nRedis over HTTP:    ${upstash.url}`)
+
+/** The port is taken, mostly, which the error says. */
+function fail({ message }: Error): never {
+  console.error(`The bridge could not start: ${message}`)
+  process.exit(1)
+}
 
 async function stop(): Promise<void> {
   await Promise.allSettled([neon.close(), upstash.close()])

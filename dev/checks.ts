@@ -4,7 +4,10 @@ import { neon, neonConfig } from '@neondatabase/serverless'
 import { fromBase64 } from '../src/core/bytes.ts'
 import { envSchema } from '../src/env.ts'
 import { connectRedis } from '../src/ports/redis.ts'
+import { faultOfDatabase, faultOfHttp } from './addresses.ts'
+import { demoRules } from './demo.ts'
 import { migrationsOf } from './migrate.ts'
+import { refusal } from './refusal.ts'
 import { weaknessOf, weaknessOfBytes } from './strength.ts'
 
 export type Vars = Record<string, string | undefined>
@@ -75,22 +78,31 @@ function keys(vars: Vars): Finding[] {
 
 function addresses(vars: Vars): Finding[] {
   const found: Finding[] = []
-  const { DATABASE_URL = '', NEON_HTTP_ENDPOINT = '', UPSTASH_REDIS_REST_URL: redis = '' } = vars
-  if (/^rediss?:/.test(redis))
-    found.push(
-      wrong('UPSTASH_REDIS_REST_URL', 'is the address for TCP. The REST address begins with https://'),
-    )
-  for (const [key, url] of Object.entries({ NEON_HTTP_ENDPOINT, UPSTASH_REDIS_REST_URL: redis }))
-    if (
-      /^http:/.test(url) &&
+  // What is missing or not of its form has been said.
+  const given = (key: 'DATABASE_URL' | 'NEON_HTTP_ENDPOINT' | 'UPSTASH_REDIS_REST_URL') =>
+    (envSchema.shape[key].safeParse(vars[key]).success && vars[key]) || ''
+  for (const key of ['NEON_HTTP_ENDPOINT', 'UPSTASH_REDIS_REST_URL'] as const) {
+    const url = given(key)
+    if (!url) continue
+    const fault = /^rediss?:/.test(url)
+      ? 'is the address for TCP. The REST address begins with https://'
+      : faultOfHttp(url)
+    if (fault) found.push(wrong(key, fault))
+    else if (
+      /^http:/i.test(url) &&
       new URL(url).hostname.includes('.') &&
       !isLocal({ UPSTASH_REDIS_REST_URL: url })
     )
       found.push(wrong(key, 'is http to another machine: whoever is on the way reads secrets. Use https'))
+  }
+  const { NEON_HTTP_ENDPOINT } = vars
   if (NEON_HTTP_ENDPOINT && !isLocal(vars) && isLocal({ UPSTASH_REDIS_REST_URL: NEON_HTTP_ENDPOINT }))
     found.push(wrong('NEON_HTTP_ENDPOINT', 'is this machine, and Redis is not. For Neon it stays empty'))
-  const database = URL.canParse(DATABASE_URL) ? new URL(DATABASE_URL) : undefined
-  if (database && database.password === '')
+  const database = given('DATABASE_URL')
+  if (!database) return found
+  const fault = faultOfDatabase(database)
+  if (fault) found.push(wrong('DATABASE_URL', fault))
+  else if (new URL(database).password === '')
     found.push(wrong('DATABASE_URL', 'has no password. Copy the whole connection string'))
   return found
 }
@@ -111,17 +123,31 @@ function rules(vars: Vars): Finding[] {
     found.push(note('SELF_TOP_UP', `is on: people give themselves credits${mine}`))
   if (vars.PRIVATE_UPSTREAMS === 'on')
     found.push(note('PRIVATE_UPSTREAMS', `is on: administrators reach your own network${mine}`))
-  for (const origin of (vars.CORS_ORIGINS ?? '')
+  if (vars.DEMO === 'on') {
+    const opened = Object.keys(demoRules).filter((key) => !vars[key])
+    const how = opened.includes('ADMIN_REGISTRATION') ? grave : note
+    const what = opened.length > 0 ? `opens ${opened.join(', ')}` : 'adds a model to talk to'
+    found.push(how('DEMO', `is on: dev/serve.ts ${what}${mine}`))
+  }
+  return [...found, ...origins(vars)]
+}
+
+function origins(vars: Vars): Finding[] {
+  const listed = (vars.CORS_ORIGINS ?? '')
     .split(',')
     .map((text) => text.trim())
-    .filter(Boolean)) {
-    const isOrigin = URL.canParse(origin) && new URL(origin).origin === origin
-    if (!isOrigin)
-      found.push(wrong('CORS_ORIGINS', `${origin} is no origin. One looks like https://app.example.com`))
-    else if (/^http:/.test(origin) && !here)
-      found.push(wrong('CORS_ORIGINS', `${origin} is http: a page that anybody on the way can write`))
-  }
-  return found
+    .filter(Boolean)
+  return listed.flatMap((text, index) => {
+    const origin = URL.canParse(text) ? new URL(text).origin : 'null'
+    if (origin !== text) {
+      // Never as it stands: somebody may have written a password into it.
+      const looks = origin === 'null' || text.includes('@') ? 'One looks like https://app.example.com' : ''
+      return [wrong('CORS_ORIGINS', `entry ${index + 1} is no origin. ${looks || `Write ${origin}`}`)]
+    }
+    return /^http:/.test(text) && !isLocal(vars)
+      ? [wrong('CORS_ORIGINS', `${text} is http: a page that anybody on the way can write`)]
+      : []
+  })
 }
 
 // A token's time is checked by the Worker's clock, a lease by the database's.
@@ -130,7 +156,7 @@ const SKEW_MS = { note: 2_000, wrong: 30_000 }
 /** Postgres: reachable, ours to write, with a clock that agrees, migrated, and who administers. */
 export async function postgresAnswers(vars: Vars): Promise<Finding[]> {
   const { DATABASE_URL: connectionString = '', NEON_HTTP_ENDPOINT: endpoint } = vars
-  if (!URL.canParse(connectionString)) return []
+  if (faultOfDatabase(connectionString) || (endpoint && faultOfHttp(endpoint))) return []
   if (endpoint) neonConfig.fetchEndpoint = endpoint
   const sql = neon(connectionString)
   const found: Finding[] = []
@@ -151,9 +177,14 @@ export async function postgresAnswers(vars: Vars): Promise<Finding[]> {
     if (skewMs < SKEW_MS.note) found.push(ok('clock', apart))
     else found.push((skewMs < SKEW_MS.wrong ? note : wrong)('clock', `${apart}: set one of them right`))
   } catch (error) {
-    return [wrong('Postgres', refusedBy(error, new URL(endpoint || connectionString).hostname))]
+    return [wrong('Postgres', refusal(error, endpoint || connectionString, vars))]
   }
-  return [...found, ...(await migrated(connectionString, endpoint, vars))]
+  try {
+    return [...found, ...(await migrated(connectionString, endpoint, vars))]
+  } catch (error) {
+    // Its role may ask for the time and read none of these tables.
+    return [...found, wrong('migrations', refusal(error, endpoint || connectionString, vars))]
+  }
 }
 
 async function migrated(connectionString: string, endpoint: string | undefined, vars: Vars) {
@@ -185,15 +216,15 @@ async function migrated(connectionString: string, endpoint: string | undefined, 
 }
 
 /** Redis: reachable, able to run a script that publishes, and to tell who listens over HTTP. */
-export async function redisAnswers({ UPSTASH_REDIS_REST_URL = '', UPSTASH_REDIS_REST_TOKEN = '' }: Vars) {
-  if (!/^https?:/.test(UPSTASH_REDIS_REST_URL) || !URL.canParse(UPSTASH_REDIS_REST_URL)) return []
+export async function redisAnswers(vars: Vars) {
+  const { UPSTASH_REDIS_REST_URL = '', UPSTASH_REDIS_REST_TOKEN = '' } = vars
+  if (faultOfHttp(UPSTASH_REDIS_REST_URL)) return []
   const redis = connectRedis(UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN)
-  const { hostname } = new URL(UPSTASH_REDIS_REST_URL)
   const begin = Date.now()
   try {
     await redis.ping()
   } catch (error) {
-    return [wrong('Redis', refusedBy(error, hostname))]
+    return [wrong('Redis', refusal(error, UPSTASH_REDIS_REST_URL, vars))]
   }
   const found = [ok('Redis', `answers in ${Date.now() - begin} ms`)]
   const over = new AbortController()
@@ -224,20 +255,4 @@ export async function redisAnswers({ UPSTASH_REDIS_REST_URL = '', UPSTASH_REDIS_
     over.abort()
   }
   return found
-}
-
-/** An error of a driver in our words: its own may hold what was sent. */
-function refusedBy(error: unknown, hostname: string): string {
-  const words: string[] = []
-  for (let at = error; at instanceof Error; at = at.cause ?? (at as { sourceError?: unknown }).sourceError)
-    words.push(at.message, String((at as { code?: string }).code ?? ''))
-  const text = words.join(' ')
-  if (/password authentication failed|28P01/.test(text))
-    return `${hostname} refuses the password. Copy the whole connection string again`
-  if (/WRONGPASS|Unauthorized|invalid or missing auth token|\b401\b/i.test(text))
-    return `${hostname} refuses the token. Copy it again`
-  if (/ENOTFOUND|EAI_AGAIN/.test(text)) return `there is no host ${hostname}. Look for a slip in its name`
-  if (/ECONNREFUSED|fetch failed|ECONNRESET|terminated|abort|timeout|other side closed/i.test(text))
-    return `${hostname} cannot be reached. Does it run, and may this machine go there?`
-  return `${hostname} refuses: ${text.trim().split('\n')[0]?.slice(0, 200)}`
 }

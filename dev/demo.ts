@@ -9,6 +9,9 @@ export interface Demo {
   models: string[]
 }
 
+/** What dev/serve.ts opens with DEMO=on, where nothing else is said. */
+export const demoRules = { ADMIN_REGISTRATION: 'open', SELF_TOP_UP: 'on', PRIVATE_UPSTREAMS: 'on' }
+
 const mail = 'admin@demo.example'
 const wanted = [
   { name: 'demo', description: 'Answers questions about this gateway at a pleasant pace.' },

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isLocal, lookedAt, type Vars } from './checks.ts'
-import { blot, shown } from './doctor.ts'
-import { migrate } from './migrate.ts'
+import { shown } from './doctor.ts'
+import { migrate, whyNot } from './migrate.ts'
 import { root } from './root.ts'
 import { requiredKeys, varsIn } from './vars.ts'
 
@@ -31,9 +31,7 @@ const database = databaseOf()
 
 if (!isDry) {
   const count = await migrate(database).catch((error: Error) =>
-    fail(
-      `The database could not be migrated, nothing was deployed: ${blot(error.message, { ...vars, ...process.env })}`,
-    ),
+    fail(`The database could not be migrated, nothing was deployed: ${whyNot(error, database)}`),
   )
   console.log(`Migrations applied: ${count}.`)
 }
@@ -57,7 +55,7 @@ async function requireSecrets(): Promise<void> {
   if (isLocal(vars)) fail(`Nothing was done: UPSTASH_REDIS_REST_URL in ${file} is this machine.`)
   // A file may hold some alone: what was set before cannot be read, and is not looked at.
   const findings = lookedAt(vars).filter(({ about, level }) => level !== 'ok' && !there.includes(about))
-  if (findings.length > 0) console.log(`${shown(findings, vars)}\n`)
+  if (findings.length > 0) console.log(`${shown(findings)}\n`)
   if (findings.some(({ level }) => level === 'wrong'))
     fail(`Nothing was done: put ${file} right first. With its servers: npm run doctor -- ${file}`)
   console.log(`Secrets: ${here.length} from ${file}, ${there.length} set before.`)
@@ -74,10 +72,13 @@ async function secretsThere(): Promise<string[]> {
   )
 }
 
-/** Secrets cannot be read back, so the address to migrate comes from the file or from whoever calls. */
+/**
+ * Secrets cannot be read back, so the address to migrate comes from the file or from whoever calls. One of the file is
+ * not asked for where the caller's endpoint leads: that may be another database.
+ */
 function databaseOf(): { connectionString: string; endpoint?: string } {
   const connectionString = vars.DATABASE_URL || process.env.DATABASE_URL
-  const endpoint = vars.NEON_HTTP_ENDPOINT || process.env.NEON_HTTP_ENDPOINT
+  const endpoint = vars.NEON_HTTP_ENDPOINT || (vars.DATABASE_URL ? undefined : process.env.NEON_HTTP_ENDPOINT)
   if (!connectionString)
     fail(
       `DATABASE_URL is missing: the database of ${environment} is migrated first. Set it in ${file} or the environment.`,

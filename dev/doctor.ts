@@ -3,27 +3,12 @@
  * with `npm run doctor -- FILE` at that file alone. Fails when something is wrong. Changes nothing, shows no secret.
  */
 import { existsSync } from 'node:fs'
-import { type Finding, isLocal, lookedAt, postgresAnswers, redisAnswers, type Vars } from './checks.ts'
+import { type Finding, isLocal, lookedAt, postgresAnswers, redisAnswers } from './checks.ts'
 import { keysIn } from './keys.ts'
 import { readVars, varsIn } from './vars.ts'
 
-/** Texts with every secret of the configuration blotted out, should a server have said one. */
-export function blot(text: string, vars: Vars): string {
-  const secrets = Object.entries(vars).flatMap(([key, value = '']) => {
-    if (!/SECRET|TOKEN|_URL$/.test(key)) return []
-    // As it stands in the address, and as it is.
-    const password = URL.canParse(value) ? new URL(value).password : ''
-    return [...(/_URL$/.test(key) ? [] : value.split(',')), password, unescape(password)]
-  })
-  return secrets
-    .filter((secret) => secret.length > 3)
-    .reduce((clean, secret) => clean.replaceAll(secret, '…'), text)
-}
-
-export const shown = (findings: Finding[], vars: Vars): string =>
-  findings
-    .map(({ level, about, says }) => blot(`  ${level.padEnd(6)} ${about.padEnd(26)} ${says}`, vars))
-    .join('\n')
+export const shown = (findings: Finding[]): string =>
+  findings.map(({ level, about, says }) => `  ${level.padEnd(6)} ${about.padEnd(26)} ${says}`).join('\n')
 
 if (import.meta.main) {
   const [file] = process.argv.slice(2)
@@ -35,7 +20,7 @@ if (import.meta.main) {
   const where = isLocal(vars) ? 'for this machine' : 'for a deployment'
   console.log(`${file ?? 'The environment and .dev.vars'}, ${where}:\n`)
   const findings = [...lookedAt(vars), ...(await postgresAnswers(vars)), ...(await redisAnswers(vars))]
-  console.log(shown(findings, vars))
+  console.log(shown(findings))
   const count = findings.filter(({ level }) => level === 'wrong').length
   console.log(
     count === 0 ? '\nNothing is wrong.' : `\n${count} ${count === 1 ? 'thing is' : 'things are'} wrong.`,

@@ -4,8 +4,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { neon, neonConfig } from '@neondatabase/serverless'
+import { NeonDbError, neon, neonConfig } from '@neondatabase/serverless'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
+import { faultOfDatabase, faultOfHttp } from './addresses.ts'
+import { refusal } from './refusal.ts'
 import { root } from './root.ts'
 import { readVars } from './vars.ts'
 
@@ -13,15 +15,44 @@ import { readVars } from './vars.ts'
 const LOCK = 'SELECT pg_advisory_xact_lock(4823001)'
 const ALREADY_APPLIED = 'BH208'
 
+/** How a database is reached. */
+export interface Database {
+  connectionString: string
+  endpoint?: string
+}
+
+/**
+ * Looks at the addresses alone: the driver would show one that it cannot read.
+ * @throws Error that names the key at fault and no value
+ */
+export function requireAddresses({ connectionString, endpoint }: Database): void {
+  const fault = faultOfDatabase(connectionString)
+  if (fault) throw new Error(`DATABASE_URL ${fault}.`)
+  const other = endpoint && faultOfHttp(endpoint)
+  if (other) throw new Error(`NEON_HTTP_ENDPOINT ${other}.`)
+}
+
+function connect(database: Database) {
+  requireAddresses(database)
+  if (database.endpoint !== undefined) neonConfig.fetchEndpoint = database.endpoint
+  return neon(database.connectionString)
+}
+
+/** An error of `migrate` in a line that holds no secret. */
+export function whyNot(error: unknown, { connectionString, endpoint }: Database): string {
+  if (!(error instanceof NeonDbError)) return (error as Error).message
+  const vars = { DATABASE_URL: connectionString, NEON_HTTP_ENDPOINT: endpoint }
+  return refusal(error, endpoint ?? connectionString, vars)
+}
+
 /**
  * Safe to call again and from several places at once: each migration is one transaction that begins with a lock and
  * a second look.
  * @returns how many migrations this call applied
- * @throws Error when an applied migration was edited afterwards
+ * @throws Error when an applied migration was edited afterwards, or an address is none
  */
-export async function migrate(database: { connectionString: string; endpoint?: string }): Promise<number> {
-  if (database.endpoint !== undefined) neonConfig.fetchEndpoint = database.endpoint
-  const sql = neon(database.connectionString)
+export async function migrate(database: Database): Promise<number> {
+  const sql = connect(database)
   const inOneTransaction = (statements: string[]) =>
     sql.transaction(
       statements.map((statement) => sql.query(statement)),
@@ -71,9 +102,8 @@ export async function migrate(database: { connectionString: string; endpoint?: s
  * @returns names; `unknown`: how many it has that this checkout does not know
  * @throws NeonDbError when the database refuses or cannot be asked
  */
-export async function migrationsOf(database: { connectionString: string; endpoint?: string }) {
-  if (database.endpoint !== undefined) neonConfig.fetchEndpoint = database.endpoint
-  const rows = (await neon(database.connectionString)
+export async function migrationsOf(database: Database) {
+  const rows = (await connect(database)
     .query('SELECT hash, created_at FROM drizzle.__drizzle_migrations')
     .catch((error: { code?: string }) => {
       // No such table, or no such schema: nobody has migrated yet.
@@ -100,9 +130,15 @@ if (import.meta.main) {
     console.error('DATABASE_URL is missing: set it in the environment or in .dev.vars.')
     process.exit(1)
   }
-  const count = await migrate({
+  const database = {
     connectionString: DATABASE_URL,
     ...(NEON_HTTP_ENDPOINT ? { endpoint: NEON_HTTP_ENDPOINT } : {}),
-  })
-  console.log(count === 0 ? 'Nothing to migrate.' : `Applied ${count} migration${count === 1 ? '' : 's'}.`)
+  }
+  try {
+    const count = await migrate(database)
+    console.log(count === 0 ? 'Nothing to migrate.' : `Applied ${count} migration${count === 1 ? '' : 's'}.`)
+  } catch (error) {
+    console.error(`The database could not be migrated: ${whyNot(error, database)}`)
+    process.exitCode = 1
+  }
 }

@@ -12,9 +12,9 @@ import { Miniflare } from 'miniflare'
 import { envSchema, readEnv } from '../src/env.ts'
 import { copyAssets } from './assets.ts'
 import { bundle } from './build.ts'
-import { setUpDemo } from './demo.ts'
+import { demoRules, setUpDemo } from './demo.ts'
 import { keysIn } from './keys.ts'
-import { migrate } from './migrate.ts'
+import { migrate, requireAddresses } from './migrate.ts'
 import { root } from './root.ts'
 import { startDemoUpstream } from './upstream.ts'
 
@@ -23,7 +23,7 @@ const TICK_MS = 60_000
 const { KEYS_DIR, PORT = '8000', HOST = '127.0.0.1', PUBLIC_URL, DEMO } = process.env
 const isDemo = DEMO === 'on'
 const bindings: Record<string, string> = {
-  ...(isDemo ? { ADMIN_REGISTRATION: 'open', SELF_TOP_UP: 'on', PRIVATE_UPSTREAMS: 'on' } : {}),
+  ...(isDemo ? demoRules : {}),
   ...keysIn(KEYS_DIR),
 }
 // Compose hands over what is not set as an empty text.
@@ -39,15 +39,17 @@ try {
 
 async function serve(): Promise<void> {
   const { DATABASE_URL, NEON_HTTP_ENDPOINT } = readEnv(bindings)
+  const database = {
+    connectionString: DATABASE_URL,
+    ...(NEON_HTTP_ENDPOINT ? { endpoint: NEON_HTTP_ENDPOINT } : {}),
+  }
+  requireAddresses(database)
   if (PUBLIC_URL && new URL(PUBLIC_URL).pathname !== '/') throw new Error('PUBLIC_URL must have no path.')
   const [made] = await Promise.all([
     bundle(),
     // The image has made them; a checkout may not have yet.
     existsSync(join(root, 'public/openapi.json')) ? undefined : copyAssets(),
-    migrate({
-      connectionString: DATABASE_URL,
-      ...(NEON_HTTP_ENDPOINT ? { endpoint: NEON_HTTP_ENDPOINT } : {}),
-    }),
+    migrate(database),
   ])
   const { crons, ...worker } = made
   const miniflare = new Miniflare({

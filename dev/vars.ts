@@ -23,7 +23,11 @@ export const requiredKeys = (): string[] => [
 
 /** The values for a command: the environment's, else the keys of KEYS_DIR (in a container), else those of .dev.vars. */
 export function readVars(): Record<string, string | undefined> {
-  return { ...(existsSync(path) ? varsIn(path) : {}), ...keysIn(process.env.KEYS_DIR), ...process.env }
+  const environment = { ...keysIn(process.env.KEYS_DIR), ...process.env }
+  const file = existsSync(path) ? varsIn(path) : {}
+  // An endpoint belongs to the address beside it: another database is not reached through the file's bridge.
+  if (environment.DATABASE_URL) delete file.NEON_HTTP_ENDPOINT
+  return { ...file, ...environment }
 }
 
 export const varsIn = (file: string): Record<string, string | undefined> =>

@@ -116,37 +116,69 @@ test('what is missing or weak is said, and nothing is done', async () => {
   const here = await desk({ ...good(), UPSTASH_REDIS_REST_URL: 'http://127.0.0.1:54331' })
   expect((await here.deploy()).said).toContain('UPSTASH_REDIS_REST_URL in .staging.vars is this machine')
 
-  const told = await Promise.all([nowhere, short, weak, here].map((each) => each.told()))
+  const DATABASE_URL = 'postgres://owner:hunter22/pa#ss@ep-quiet-1.example.net/main'
+  const spoilt = await desk({ ...good(), DATABASE_URL })
+  const set = await desk()
+  for (const { code, said } of [
+    await spoilt.deploy(),
+    await set.deploy({ FAKE_SECRETS: requiredKeys().join(','), DATABASE_URL }),
+  ]) {
+    expect([code, said]).toEqual([1, expect.stringMatching(/DATABASE_URL +is not an address/)])
+    expect(said).not.toContain('hunter22')
+  }
+
+  const all = [nowhere, short, weak, here, spoilt, set]
+  const told = await Promise.all(all.map((each) => each.told()))
   expect(told.flat().filter(([verb]) => verb === 'deploy')).toEqual([])
 })
 
 test('with all of it there: migrate, upload with the secrets, ask whether it is ready', async () => {
   const { url } = await world()
   const { bridge, ask } = await database()
-  const here = { NEON_HTTP_ENDPOINT: bridge.url, FAKE_TARGET: url }
+  const { DATABASE_URL, ...others } = good()
+  const here = {
+    ...{ DATABASE_URL, NEON_HTTP_ENDPOINT: bridge.url },
+    ...{ FAKE_TARGET: url, FAKE_SECRETS: 'DATABASE_URL' },
+  }
 
   // A database that cannot be migrated: nothing is uploaded.
-  const first = await desk(good())
+  const first = await desk(others)
   bridge.fault = () => 'before'
   const failed = await first.deploy(here)
   bridge.fault = undefined
-  expect([failed.code, failed.said]).toEqual([1, expect.stringContaining('nothing was deployed')])
-  expect(await first.told()).toEqual([])
+  expect([failed.code, failed.said]).toEqual([
+    1,
+    expect.stringMatching(
+      /^The database could not be migrated, nothing was deployed: .* cannot be reached.*$/m,
+    ),
+  ])
+  const uploads = async () => (await first.told()).filter(([verb]) => verb === 'deploy')
+  expect(await uploads()).toEqual([])
+
+  // A file that names its database is not migrated where the shell's endpoint leads.
+  const named = await desk({
+    ...others,
+    DATABASE_URL: 'postgres://owner:npg_4kd83kd92kdW@ep-1.eu.invalid/main',
+  })
+  bridge.reset()
+  const elsewhere = await named.deploy(here)
+  expect([elsewhere.code, elsewhere.said]).toEqual([1, expect.stringContaining('nothing was deployed')])
+  expect(bridge.counts.requests).toBe(0)
 
   const { code, said } = await first.deploy(here)
   expect([code, said]).toEqual([0, expect.stringMatching(/Migrations applied: [1-9]/)])
-  expect(said).toContain('Secrets: 6 from .staging.vars, 0 set before.')
+  expect(said).toContain('Secrets: 5 from .staging.vars, 1 set before.')
   expect(said).toContain(`${url}/ready says 200 {"status":"ok"`)
   const file = join(first.folder, '.staging.vars')
-  expect(await first.told()).toEqual([['deploy', '--env', 'staging', '--secrets-file', file]])
+  expect(await uploads()).toEqual([['deploy', '--env', 'staging', '--secrets-file', file]])
   expect(await ask(`SELECT count(*) FROM pg_tables WHERE tablename = 'users'`)).toEqual([['1']])
 
   // Secrets that were set before, and only the address of the database from whoever calls.
   const second = await desk()
   const names = { FAKE_SECRETS: requiredKeys().join(',') }
-  const without = await second.deploy({ ...here, ...names })
+  const without = await second.deploy({ ...here, ...names, DATABASE_URL: '' })
   expect([without.code, without.said]).toEqual([1, expect.stringContaining('DATABASE_URL is missing')])
-  const again = await second.deploy({ ...here, ...names, DATABASE_URL: good().DATABASE_URL })
+  const again = await second.deploy({ ...here, ...names })
   expect([again.code, again.said]).toEqual([0, expect.stringContaining('Migrations applied: 0.')])
   expect((await second.told()).at(-1)).toEqual(['deploy', '--env', 'staging'])
 

@@ -1,6 +1,9 @@
 /** `npm run doctor` as it is called, against the bridges: one thing is broken at a time. */
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -65,7 +68,7 @@ async function doctor(changes: Record<string, string> = {}) {
   await writeFile(file, lines.join('\n'))
   const { code, said } = await run(file)
   const words = Object.entries(vars)
-    .filter(([key, value]) => /SECRET|TOKEN/.test(key) && value.length > 3)
+    .filter(([key, value]) => /SECRET|TOKEN/.test(key) && value.length > 8)
     .map(([, value]) => value)
   for (const word of [...words, password, encodeURIComponent(password), 'another-password'])
     expect(said).not.toContain(word)
@@ -118,6 +121,30 @@ test('a database whose migrations are others than here', async () => {
   expect([code, said]).toEqual([1, expect.stringMatching(/wrong +migrations +0000_\w+ changed after/)])
 })
 
+test('a role that may not read which migrations the database took', async () => {
+  const role = `narrow_${Date.now()}`
+  const table = 'drizzle.__drizzle_migrations'
+  const run = (...texts: string[]) =>
+    postgres.run({ statements: texts.map((text) => ({ text, params: [] })) })
+  // A view is read with the rights of its owner.
+  await run(
+    `CREATE ROLE ${role}`,
+    `ALTER TABLE ${table} RENAME TO kept`,
+    `CREATE VIEW ${table} AS SELECT * FROM drizzle.kept`,
+    `ALTER VIEW ${table} OWNER TO ${role}`,
+  )
+  const { code, said } = await doctor()
+  await run(
+    `DROP VIEW ${table}`,
+    `ALTER TABLE drizzle.kept RENAME TO __drizzle_migrations`,
+    `DROP ROLE ${role}`,
+  )
+  expect(code).toBe(1)
+  expect(said).toMatch(/ok +Postgres/)
+  expect(said).toMatch(/wrong +migrations +127\.0\.0\.1 refuses: .*permission denied for table kept/)
+  expect(said).toMatch(/ok +Redis/)
+})
+
 test('servers that refuse or are not there', async () => {
   const refused = await doctor({
     DATABASE_URL: 'postgres://local:another-password@ep-quiet-1.example.net/local',
@@ -131,6 +158,17 @@ test('servers that refuse or are not there', async () => {
     1,
     expect.stringMatching(/wrong +Redis +127\.0\.0\.1 refuses the token/),
   ])
+
+  // A server that repeats what it was sent, so far along that only a part of the token would be shown.
+  const echo = createServer(({ headers }, response) => {
+    response.writeHead(400, { 'Content-Type': 'application/json' })
+    response.end(JSON.stringify({ error: `${'x'.repeat(180)} ${headers.authorization}` }))
+  }).listen(0, '127.0.0.1')
+  onTestFinished(() => void echo.close())
+  await once(echo, 'listening')
+  const { port } = echo.address() as AddressInfo
+  const told = await doctor({ UPSTASH_REDIS_REST_URL: `http://127.0.0.1:${port}` })
+  expect([told.code, told.said]).toEqual([1, expect.stringMatching(/wrong +Redis .* refuses: x+ Bearer …/)])
 
   upstash.down = true
   const down = await doctor()
@@ -160,6 +198,8 @@ test('keys that are weak, missing or of the wrong kind', async () => {
     CLIENT_GONE_S: '60',
   })
   expect(code).toBe(1)
+  const short = await doctor({ JWT_ACCESS_SECRET: 'short' })
+  expect(short.said).toMatch(/wrong +JWT_ACCESS_SECRET +is shorter than 32 characters/)
   expect(said).toMatch(/wrong +JWT_ACCESS_SECRET +looks made up/)
   expect(said).toMatch(/wrong +JWT_REFRESH_SECRET +is easy to guess/)
   expect(said).toMatch(/wrong +MODEL_SECRET_KEYS +is easy to guess/)
@@ -173,6 +213,25 @@ test('keys that are weak, missing or of the wrong kind', async () => {
   })
   expect(twice.said).toMatch(/wrong +JWT_REFRESH_SECRET +is the same as JWT_ACCESS_SECRET/)
   expect(twice.said).toMatch(/wrong +UPSTASH_REDIS_REST_URL +is the address for TCP/)
+})
+
+test.each([
+  ['DATABASE_URL', 'postgres://bothub:hunter22/pa#ss@ep-x.example.net/bothub'],
+  ['DATABASE_URL', 'postgres://bothub:hunter22\\pass@ep-x.example.net/bothub'],
+  ['DATABASE_URL', 'postgres://ep-x.example.net'],
+  ['UPSTASH_REDIS_REST_URL', 'http://user:hunter22pass@[bad'],
+  ['UPSTASH_REDIS_REST_URL', 'localhost:8079'],
+  ['NEON_HTTP_ENDPOINT', 'http://user:hunter22pass@h:99999999/x'],
+  ['NEON_HTTP_ENDPOINT', 'http://user:hunter22pass@127.0.0.1:9/sql'],
+  ['NEON_HTTP_ENDPOINT', 'foo'],
+  ['CORS_ORIGINS', 'https://app.example.com,https://someone:hunter22@b.example.com'],
+])('%s that is none is wrong, and not shown: %s', async (key, value) => {
+  const { code, said } = await doctor({ [key]: value })
+  expect(said).toMatch(new RegExp(`wrong +${key} `))
+  expect(said).not.toContain('hunter22')
+  // No stack either, and what else there is was looked at.
+  expect([code, said]).toEqual([1, expect.stringMatching(/things? (is|are) wrong\.\n$/)])
+  expect(said).toMatch(/ok +JWT_REFRESH_SECRET/)
 })
 
 test('the file that `npm run vars -- FILE` makes wants three addresses and nothing else', async () => {
@@ -198,7 +257,7 @@ test('rules are looked at for where the service is to run', async () => {
   const here = await doctor({ ...open, CORS_ORIGINS: 'https://app.example.com/' })
   expect(here.said).toContain('for this machine')
   expect(here.said).toMatch(/note +ADMIN_REGISTRATION +is open/)
-  expect(here.said).toMatch(/wrong +CORS_ORIGINS +https:\/\/app\.example\.com\/ is no origin/)
+  expect(here.said).toMatch(/wrong +CORS_ORIGINS +entry 1 .*https:\/\/app\.example\.com$/m)
 
   const there = await doctor({ ...open, UPSTASH_REDIS_REST_URL: 'https://redis.invalid' })
   expect(there.said).toContain('for a deployment')
@@ -206,6 +265,13 @@ test('rules are looked at for where the service is to run', async () => {
   expect(there.said).toMatch(/note +SELF_TOP_UP +is on/)
   expect(there.said).toMatch(/wrong +NEON_HTTP_ENDPOINT +is this machine/)
   expect(there.said).toMatch(/wrong +Redis +/)
+
+  // What opens the same without naming it.
+  const demo = { DEMO: 'on', PRIVATE_UPSTREAMS: 'off' }
+  expect((await doctor(demo)).said).toMatch(/note +DEMO +.*opens ADMIN_REGISTRATION, SELF_TOP_UP\b/)
+  const shown = await doctor({ ...demo, UPSTASH_REDIS_REST_URL: 'https://redis.invalid' })
+  expect(shown.said).toMatch(/wrong +DEMO +.*opens ADMIN_REGISTRATION, SELF_TOP_UP\b/)
+  expect(shown.said).not.toMatch(/DEMO.*PRIVATE_UPSTREAMS/)
 })
 
 test('random secrets of every usual make are strong, always', () => {

@@ -1,7 +1,11 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
 import { afterAll, expect, inject, onTestFinished, test } from 'vitest'
 import { migrate } from '../../dev/migrate.ts'
 import { startNeonBridge } from '../../dev/neon.ts'
 import { createScratchDatabase, pgliteEngine, postgresEngine } from '../../dev/postgres-engine.ts'
+import { root } from '../../dev/root.ts'
+import { makeSecrets } from '../../dev/secrets.ts'
 
 const connectionString = 'postgres://local:local@localhost/local'
 
@@ -51,4 +55,52 @@ test('a lost answer leaves a migration applied or not, never half', async () => 
   bridge.fault = undefined
   await migrate(database)
   expect(await ask(`SELECT count(*) FROM pg_tables WHERE tablename = 'users'`)).toEqual([['1']])
+})
+
+/** A command with these keys and no others, and its exit code. */
+const command = (file: string, keys: Record<string, string>) =>
+  new Promise<{ code: number; said: string }>((resolve) => {
+    const env = { PATH: process.env.PATH, NEON_HTTP_ENDPOINT: '', ...keys }
+    execFile(process.execPath, [join(root, file)], { env }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, said: stdout + stderr }),
+    )
+  })
+
+test.each(['dev/migrate.ts', 'dev/serve.ts'])(
+  '%s says what is wrong in a line, and no password',
+  async (file) => {
+    const keys = { ...makeSecrets(), UPSTASH_REDIS_REST_URL: 'https://redis.invalid', PORT: '0' }
+    for (const DATABASE_URL of [
+      'postgres://bothub:hunter22/pa#ss@ep-x.example.net/bothub',
+      'postgres://bothub:hunter22\\pass@ep-x.example.net/bothub',
+    ]) {
+      const { code, said } = await command(file, { ...keys, DATABASE_URL })
+      expect([code, said]).toEqual([1, expect.stringMatching(/^.*DATABASE_URL is not an address.*\n$/)])
+      expect(said).toContain('ercent-encode')
+      expect(said).not.toContain('hunter22')
+    }
+    const inside = { ...keys, DATABASE_URL: connectionString }
+    const named = await command(file, {
+      ...inside,
+      NEON_HTTP_ENDPOINT: 'http://user:hunter22@127.0.0.1:9/sql',
+    })
+    expect([named.code, named.said]).toEqual([1, expect.stringMatching(/^.*NEON_HTTP_ENDPOINT holds.*\n$/)])
+    expect(named.said).not.toContain('hunter22')
+  },
+)
+
+test('a database that is away or refuses: the command says so in a line', async () => {
+  const { bridge } = await emptyDatabase()
+  const keys = { DATABASE_URL: connectionString, NEON_HTTP_ENDPOINT: bridge.url }
+  bridge.fault = () => 'before'
+  const cut = await command('dev/migrate.ts', keys)
+  expect([cut.code, cut.said]).toEqual([
+    1,
+    'The database could not be migrated: 127.0.0.1 cannot be reached. Does it run, and may this machine go there?\n',
+  ])
+  bridge.fault = undefined
+  expect(await command('dev/migrate.ts', keys)).toEqual({
+    code: 0,
+    said: expect.stringMatching(/^Applied \d+ migrations\.\n$/),
+  })
 })
