@@ -3,6 +3,7 @@
  * 10 ms apart, sixteen at a time, with everything on: auth, hold, settle, feed. The time is workerd's alone: bridges,
  * upstream and clients are other processes. The samples alternate, and each holds enough answers for its ticks.
  */
+import { pause } from '../src/core/pause.ts'
 import { askBare, askChat, askGateway, question, spread, watch } from './asking.ts'
 import { cpuMs, median } from './gauges.ts'
 import type { Person, Stage } from './stage.ts'
@@ -14,8 +15,6 @@ const WIDTH = 16
 /** What was put off to after an answer is part of it. */
 const REST_MS = 300
 
-const rest = () => new Promise((resolve) => setTimeout(resolve, REST_MS))
-
 /** What workerd spends on one answer of so many, in ms. */
 export async function cpuPerAnswer(
   pid: number,
@@ -23,10 +22,10 @@ export async function cpuPerAnswer(
   ask: (index: number, lane: number) => Promise<unknown>,
   width = WIDTH,
 ): Promise<number> {
-  await rest()
+  await pause(REST_MS)
   const before = cpuMs(pid)
   await spread(answers, width, ask)
-  await rest()
+  await pause(REST_MS)
   return (cpuMs(pid) - before) / answers
 }
 

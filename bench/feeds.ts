@@ -3,6 +3,7 @@
  * event? Memory is workerd's, over that of as many streams that a bare Worker holds open, without and with a
  * subscription behind each: that is what a feed is made of. Then events of 100 people go to all the feeds of each.
  */
+import { pause } from '../src/core/pause.ts'
 import { type Held, hold, spread, watch } from './asking.ts'
 import { HELD_STREAM, HELD_SUBSCRIPTION, type Served, startBare } from './bare.ts'
 import { memoryKib, quantile } from './gauges.ts'
@@ -18,8 +19,6 @@ const SETTLE_MS = 3_000
 const EVENTS = 300
 const BETWEEN_EVENTS_MS = 20
 const HEARD_WITHIN_MS = 30_000
-
-const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 export async function feeds(stage: Stage, isShort: boolean): Promise<Figure[]> {
   const count = isShort ? 250 : 1_000

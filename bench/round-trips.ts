@@ -2,7 +2,9 @@
  * How often are Postgres and Redis asked for a send, before the first token and in all? Counted where they are
  * asked, at the bridges: answers that are over at once, and two of 21 s, which renew their lease once.
  */
+
 import type { LocalWorker } from '../dev/stack.ts'
+import { pause } from '../src/core/pause.ts'
 import { askChat, askGateway, type Heard, question, watch } from './asking.ts'
 import type { Served } from './bare.ts'
 import type { Person, Stage } from './stage.ts'
@@ -20,8 +22,6 @@ const TRIES = 5
 const REST_MS = 500
 const LONG = question(1_050, 20)
 
-const rest = () => new Promise((resolve) => setTimeout(resolve, REST_MS))
-
 export async function roundTrips(stage: Stage): Promise<Figure[]> {
   const [person, watcher] = (await stage.people(2)) as [Person, Person]
   const { neon, upstash } = stage.stack
@@ -37,7 +37,7 @@ export async function roundTrips(stage: Stage): Promise<Figure[]> {
   for (const way of ways) {
     const seen: { before: Counts; all: Counts }[] = []
     for (const chatUid of await stage.chats(person, TRIES)) {
-      await rest()
+      await pause(REST_MS)
       seen.push(
         await counted(at, (onToken) => {
           const wish = { message: question(20, 0), onToken }
@@ -55,7 +55,7 @@ export async function roundTrips(stage: Stage): Promise<Figure[]> {
   const watched = await stage.another()
   const feed = await watch(watched, watcher)
   const [unseenChat, seenChat] = [await stage.chats(person, 1), await stage.chats(watcher, 1)]
-  await rest()
+  await pause(REST_MS)
   const [unseen, seen] = await Promise.all([
     counted(lonely, () => askChat(stage, person, unseenChat[0]!, { message: LONG, at: lonely })),
     counted(watched, () => askChat(stage, watcher, seenChat[0]!, { message: LONG, at: watched })),
@@ -78,7 +78,7 @@ async function counted(
   await ask(() => {
     before ??= now()
   })
-  await rest()
+  await pause(REST_MS)
   const all = now()
   return { before: before ?? all, all }
 }

@@ -4,7 +4,7 @@
  */
 import { audit } from '../src/features/transactions/audit.ts'
 import { connectPostgres } from '../src/ports/postgres.ts'
-import { serviceAtHand } from './local.ts'
+import { reasonOf, serviceAtHand } from './local.ts'
 
 const { DATABASE_URL, NEON_HTTP_ENDPOINT } = serviceAtHand()
 try {
@@ -17,7 +17,6 @@ try {
   console.log(`${accounts} accounts at ${checkedAt}: ${ok ? 'no' : differences.length} differences.`)
   process.exitCode = ok ? 0 : 1
 } catch (error) {
-  const { message, cause } = error as Error
-  console.error(`The books could not be read: ${cause instanceof Error ? cause.message : message}.`)
+  console.error(`The books could not be read: ${reasonOf(error)}.`)
   process.exitCode = 1
 }

@@ -9,7 +9,7 @@ export interface Demo {
   models: string[]
 }
 
-/** What dev/serve.ts opens with DEMO=on, where nothing else is said. */
+/** What `npm start` opens, and dev/serve.ts with DEMO=on, where nothing else is said. */
 export const demoRules = { ADMIN_REGISTRATION: 'open', SELF_TOP_UP: 'on', PRIVATE_UPSTREAMS: 'on' }
 
 const mail = 'admin@demo.example'

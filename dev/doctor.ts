@@ -4,7 +4,6 @@
  */
 import { existsSync } from 'node:fs'
 import { type Finding, isLocal, lookedAt, postgresAnswers, redisAnswers } from './checks.ts'
-import { keysIn } from './keys.ts'
 import { readVars, varsIn } from './vars.ts'
 
 export const shown = (findings: Finding[]): string =>
@@ -16,7 +15,7 @@ if (import.meta.main) {
     console.error(`There is no ${file}. npm run vars -- ${file} makes one.`)
     process.exit(1)
   }
-  const vars = file === undefined ? { ...keysIn(process.env.KEYS_DIR), ...readVars() } : varsIn(file)
+  const vars = file === undefined ? readVars() : varsIn(file)
   const where = isLocal(vars) ? 'for this machine' : 'for a deployment'
   console.log(`${file ?? 'The environment and .dev.vars'}, ${where}:\n`)
   const findings = [...lookedAt(vars), ...(await postgresAnswers(vars)), ...(await redisAnswers(vars))]

@@ -62,10 +62,12 @@ function placeOf(address: string): string {
   return host + pathname
 }
 
-function isAlive(pid: number): boolean {
+/** Whether that process is an `npm start` and runs; a number may be another's by now, or that of a dead one. */
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    const command = `/proc/${pid}/cmdline`
+    return !existsSync(command) || readFileSync(command, 'utf8').includes('main.ts')
   } catch {
     return false
   }
@@ -81,4 +83,10 @@ export function serviceAtHand(): Reach {
     console.error((error as Error).message)
     process.exit(1)
   }
+}
+
+/** Why a command failed, in a line: what the port keeps to itself is all that there is to say here. */
+export const reasonOf = (error: unknown): string => {
+  const { message, cause } = error as Error
+  return cause instanceof Error ? cause.message : message
 }

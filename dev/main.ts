@@ -3,8 +3,8 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { createServer } from 'node:net'
 import { join, relative } from 'node:path'
 import { envSchema, readEnv } from '../src/env.ts'
-import { type Demo, setUpDemo } from './demo.ts'
-import { dataDirOf, tellWhere } from './local.ts'
+import { type Demo, demoRules, setUpDemo } from './demo.ts'
+import { dataDirOf, isAlive, tellWhere } from './local.ts'
 import { makeSecrets } from './secrets.ts'
 import { EMBEDDED, type Stack, type StackOptions, startStack } from './stack.ts'
 
@@ -61,9 +61,7 @@ isOpen = true
 function options(): StackOptions {
   const vars: Record<string, string> = {
     ...keptSecrets(join(dataDir, 'secrets.json')),
-    ADMIN_REGISTRATION: 'open',
-    SELF_TOP_UP: 'on',
-    PRIVATE_UPSTREAMS: 'on',
+    ...demoRules,
   }
   for (const key of Object.keys(envSchema.shape)) {
     const value = process.env[key]
@@ -105,17 +103,6 @@ async function clear(path: string): Promise<void> {
   if (!existsSync(name) || readFileSync(name, 'utf8').trim() !== 'workerd') return
   process.kill(worker, 'SIGKILL')
   while (existsSync(name)) await new Promise((resolve) => setTimeout(resolve, 10))
-}
-
-/** Whether that process is one of ours and runs; a number may be another's by now, or that of a dead one. */
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    const command = `/proc/${pid}/cmdline`
-    return !existsSync(command) || readFileSync(command, 'utf8').includes('main.ts')
-  } catch {
-    return false
-  }
 }
 
 function isFree(wanted: number): Promise<boolean> {

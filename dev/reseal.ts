@@ -5,7 +5,7 @@
 import { envSchema } from '../src/env.ts'
 import { reseal } from '../src/features/models/reseal.ts'
 import { connectPostgres } from '../src/ports/postgres.ts'
-import { serviceAtHand } from './local.ts'
+import { reasonOf, serviceAtHand } from './local.ts'
 
 const { DATABASE_URL, NEON_HTTP_ENDPOINT, MODEL_SECRET_KEYS } = serviceAtHand()
 const keys = envSchema.shape.MODEL_SECRET_KEYS.safeParse(process.env.MODEL_SECRET_KEYS || MODEL_SECRET_KEYS)
@@ -23,7 +23,6 @@ try {
   console.log(`Sealed ${resealed} by the first key; ${unopened.length} are left.`)
   process.exitCode = unopened.length === 0 ? 0 : 1
 } catch (error) {
-  const { message, cause } = error as Error
-  console.error(`The secrets could not be read: ${cause instanceof Error ? cause.message : message}.`)
+  console.error(`The secrets could not be read: ${reasonOf(error)}.`)
   process.exitCode = 1
 }

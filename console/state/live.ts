@@ -64,12 +64,20 @@ const feed = createFeed({
   mayGoOn: isStillGood,
 })
 
+/** Coming back is told twice, by what is visible and by what has the focus: looked at once. */
+let isLooking = false
+
 /** Whoever comes back to the page finds themselves on it, and the prices of now. */
-function lookAgain(): void {
-  if (document.visibilityState !== 'visible' || !profile.peek()) return
-  void isStillGood()
-    .then((isGood) => (isGood ? loadModels() : undefined))
-    .catch(() => {})
+async function lookAgain(): Promise<void> {
+  if (isLooking || document.visibilityState !== 'visible' || !profile.peek()) return
+  isLooking = true
+  try {
+    if (await isStillGood()) await loadModels()
+  } catch {
+    // Away: the feed says so.
+  } finally {
+    isLooking = false
+  }
 }
 
 /** Opens what a signed-in person needs, and closes all of it when they leave. */

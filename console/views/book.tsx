@@ -4,6 +4,7 @@ import { Choice, Field, Problem, Submit, useForm } from '../parts/form.tsx'
 import { say } from '../parts/notices.tsx'
 import { exactly, signed } from '../parts/words.ts'
 import { bookings } from '../state/money.ts'
+import { createWish } from '../state/wish.ts'
 import { call, type Transaction, type User } from '../wire/api.ts'
 import { kinds } from './bookings-table.tsx'
 
@@ -15,20 +16,18 @@ const explained: Record<Transaction['type'], string> = {
 }
 
 /** The same entry sent again is the same booking, until it was made: also when the dialog was closed in between. */
-let entry = { body: '', key: '' }
+const wish = createWish()
 
 /** An administrator books on somebody's account. */
 export function Book({ user, onClose, onBooked }: { user: User; onClose: () => void; onBooked: () => void }) {
   const type = useSignal<Transaction['type']>('PURCHASE')
   const { form, onSubmit, isBusy, fields, problem } = useForm(async ({ amount, description = '' }) => {
     const body = { userUid: user.uid, amount: Number(amount), type: type.value, description }
-    const sent = JSON.stringify(body)
-    if (entry.body !== sent) entry = { body: sent, key: crypto.randomUUID() }
     const { newBalance } = await call('post', '/api/transaction/make', {
       body,
-      idempotencyKey: entry.key,
+      idempotencyKey: wish.keyOf(JSON.stringify(body)),
     })
-    entry = { body: '', key: '' }
+    wish.granted()
     onClose()
     onBooked()
     bookings.value++

@@ -6,6 +6,7 @@ import { Field, Problem, Submit, useForm } from '../parts/form.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { say } from '../parts/notices.tsx'
 import { usable } from '../state/models.ts'
+import { createWish } from '../state/wish.ts'
 import { call, type Schemas } from '../wire/api.ts'
 
 type Key = Schemas['Key']
@@ -21,7 +22,7 @@ export function KeyForm({
   /** With the secret of a new one. */
   onSaved: (secret: string | undefined) => void
 }) {
-  const sent = useRef({ body: '', key: '' })
+  const wish = useRef(createWish())
   const { form, onSubmit, isBusy, fields, problem } = useForm(async ({ name = '', budget, expires = '' }) => {
     const models = new FormData(form.current!).getAll('models').map(String)
     const expiresAt = dayEnd(expires)
@@ -44,9 +45,10 @@ export function KeyForm({
       ...(expiresAt ? { expiresAt } : {}),
       ...(models.length > 0 ? { models } : {}),
     }
-    const text = JSON.stringify(body)
-    if (sent.current.body !== text) sent.current = { body: text, key: crypto.randomUUID() }
-    const { key } = await call('post', '/api/key/create', { body, idempotencyKey: sent.current.key })
+    const { key } = await call('post', '/api/key/create', {
+      body,
+      idempotencyKey: wish.current.keyOf(JSON.stringify(body)),
+    })
     // A repeat of a request whose answer was lost: the key is there, its secret is told only once.
     if (!key)
       say(`“${name}” was made, but its secret was lost on the way. Revoke it and make another.`, {

@@ -3,6 +3,7 @@ import { useEffect, useId, useRef } from 'preact/hooks'
 import { Dialog } from '../parts/dialog.tsx'
 import { type Entered, Field, Problem, Submit, useForm } from '../parts/form.tsx'
 import { priceOf } from '../parts/price.ts'
+import { createWish } from '../state/wish.ts'
 import { call, type Model, type Schemas } from '../wire/api.ts'
 
 type Wish = Schemas['CreateModel']
@@ -20,7 +21,7 @@ export function ModelForm({
 }) {
   const pricing = useSignal<Pricing>(model?.input_price != null ? 'prices' : 'token_cost')
   const example = useSignal(model ? priceOf(model) : '')
-  const sent = useRef({ body: '', key: '' })
+  const sent = useRef(createWish())
   const { form, onSubmit, isBusy, fields, problem } = useForm(async (entered) => {
     const wish = wishOf(entered, pricing.value, model)
     if (model) {
@@ -28,11 +29,9 @@ export function ModelForm({
       onSaved(model.uid)
       return
     }
-    const text = JSON.stringify(wish)
-    if (sent.current.body !== text) sent.current = { body: text, key: crypto.randomUUID() }
     const { modelUid } = await call('post', '/api/model/create', {
       body: wish,
-      idempotencyKey: sent.current.key,
+      idempotencyKey: sent.current.keyOf(JSON.stringify(wish)),
     })
     onSaved(modelUid)
   })

@@ -5,6 +5,7 @@ import { exactly } from '../parts/words.ts'
 import { isTopUpOpen } from '../state/appearance.ts'
 import { takeBalance } from '../state/money.ts'
 import { profile } from '../state/session.ts'
+import { createWish } from '../state/wish.ts'
 import { call } from '../wire/api.ts'
 
 const AMOUNTS = [5, 10, 25, 100]
@@ -13,19 +14,17 @@ const close = () => {
 }
 
 /** The same amount again is the same wish, until it was granted: also when the dialog was closed in between. */
-let wish = { of: '', key: '' }
+const wish = createWish()
 
 export function TopUp() {
   const { form, onSubmit, isBusy, fields, problem } = useForm(
     async ({ amount = '' }) => {
-      const of = `${profile.value?.uid} ${amount}`
-      if (wish.of !== of) wish = { of, key: crypto.randomUUID() }
       const body = { amount: Number(amount), type: 'PURCHASE' as const, description: 'Top-up in the console' }
       const { newBalance } = await call('post', '/api/transaction/my/make', {
         body,
-        idempotencyKey: wish.key,
+        idempotencyKey: wish.keyOf(`${profile.value?.uid} ${amount}`),
       })
-      wish = { of: '', key: '' }
+      wish.granted()
       takeBalance(newBalance)
       close()
       say(`${exactly(Number(amount))} credits are yours. Your balance is ${exactly(newBalance)}.`)

@@ -2,12 +2,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { neon, neonConfig } from '@neondatabase/serverless'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { root } from '../../dev/root.ts'
+import { freePort } from '../support/port.ts'
 
 /** Nothing that this shell or a checkout's .dev.vars may name. */
 const bare = { DATABASE_URL: '', NEON_HTTP_ENDPOINT: '', UPSTASH_REDIS_REST_URL: '' }
@@ -35,14 +35,6 @@ const run = (command: 'audit' | 'sweep', environment: Record<string, string> = {
       resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
     )
   })
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
 
 async function start(): Promise<{ url: string; child: ChildProcess }> {
   const port = await freePort()

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { root } from '../../dev/root.ts'
+import { freePort } from '../support/port.ts'
 
 /** `npm start` with its own port and folder. */
 function start(port: number, dataDir: string) {
@@ -26,14 +27,6 @@ async function until(isSo: () => boolean | Promise<boolean>, ms: number): Promis
     if (Date.now() > end) throw new Error('it did not come to that')
     await new Promise((resolve) => setTimeout(resolve, 50))
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 const childrenOf = async ({ pid }: ChildProcess) =>

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
+import { freePort } from './port.ts'
 
 /** What a correct reader gets out of a recording. */
 export interface Expected {
@@ -46,13 +46,4 @@ const ready = (child: ChildProcess) =>
   new Promise<void>((done, fail) => {
     child.stderr?.once('data', () => done())
     child.once('exit', () => fail(new Error('the replay server did not start')))
-  })
-
-const freePort = () =>
-  new Promise<number>((done) => {
-    const server = createServer()
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => done(typeof address === 'object' && address ? address.port : 0))
-    })
   })
