@@ -12,6 +12,8 @@ import type { Figure } from './table.ts'
 const DELTAS = 100
 const DELAY_MS = 10
 const WIDTH = 16
+/** Answers of each kind before any counts: until then the runtime also pays for translating what runs often. */
+const WARM_UP = 192
 /** What was put off to after an answer is part of it. */
 const REST_MS = 300
 
@@ -30,33 +32,30 @@ export async function cpuPerAnswer(
 }
 
 export async function cpu(stage: Stage, isShort: boolean): Promise<Figure[]> {
-  const [rounds, answers] = isShort ? [4, 32] : [9, 96]
+  const [rounds, answers] = isShort ? [5, 48] : [9, 96]
   const message = question(DELTAS, DELAY_MS)
   const [alone, watching] = [await stage.people(WIDTH), await stage.people(WIDTH)]
   const feeds = await Promise.all(watching.map((person) => watch(stage.ours, person)))
 
-  const inChats = async (people: Person[]) => {
-    const chats = await spread(answers, 4, (index) => stage.chats(people[index % WIDTH]!, 1))
-    return cpuPerAnswer(stage.ours.pid, answers, (index) =>
+  const inChats = async (people: Person[], count: number) => {
+    const chats = await spread(count, 4, (index) => stage.chats(people[index % WIDTH]!, 1))
+    return cpuPerAnswer(stage.ours.pid, count, (index) =>
       askChat(stage, people[index % WIDTH]!, chats[index]![0]!, { message }),
     )
   }
   const ways = {
-    bare: () => cpuPerAnswer(stage.bare.pid, answers, () => askBare(stage, { message })),
-    chat: () => inChats(alone),
-    watched: () => inChats(watching),
-    gateway: () =>
-      cpuPerAnswer(stage.ours.pid, answers, (_, lane) => askGateway(stage, alone[lane]!, { message })),
+    bare: (count: number) => cpuPerAnswer(stage.bare.pid, count, () => askBare(stage, { message })),
+    chat: (count: number) => inChats(alone, count),
+    watched: (count: number) => inChats(watching, count),
+    gateway: (count: number) =>
+      cpuPerAnswer(stage.ours.pid, count, (_, lane) => askGateway(stage, alone[lane]!, { message })),
   }
   type Way = keyof typeof ways
   const names = Object.keys(ways) as Way[]
   const samples: Record<Way, number[]> = { bare: [], chat: [], watched: [], gateway: [] }
-  // The first round only warms up.
-  for (let round = 0; round <= rounds; round++)
-    for (const name of names) {
-      const ms = await ways[name]()
-      if (round > 0) samples[name].push(ms)
-    }
+  for (const name of names) await ways[name](WARM_UP)
+  for (let round = 0; round < rounds; round++)
+    for (const name of names) samples[name].push(await ways[name](answers))
   for (const feed of feeds) feed.close()
 
   const ratio = (way: Way) => median(samples[way].map((ms, round) => ms / samples.bare[round]!))

@@ -6,15 +6,6 @@ const HEARTBEAT_MS = 15_000
 /** A reader that is this far behind (UTF-16 units), or takes nothing for this long, is let go. */
 const LIMIT = 4 * 1024 * 1024
 const STALL_MS = 30_000
-/**
- * What comes within this time of a write goes out with the next one: a write costs more than all that is done to a
- * delta before it. The first writes and the last do not wait, so no token is later for it by more than this.
- */
-const GATHER_MS = 40
-/** As much as this (UTF-16 units) is worth a write of its own, and must not count as left lying. */
-const GATHER_LIMIT = 16 * 1024
-/** What opens a stream, and the first token behind it. */
-const WRITES_AT_ONCE = 2
 /** Nothing in between may keep an event, or hold it back. */
 const HEADERS = {
   'Cache-Control': 'no-cache, no-transform',
@@ -56,7 +47,6 @@ export function createOutlet(): Outlet {
   let writingSince: number | undefined
   let wake: (() => void) | undefined
   let drop: (() => void) | undefined
-  let hurry: (() => void) | undefined
   let marked: string | undefined
 
   const push = (text: string) => {
@@ -67,22 +57,11 @@ export function createOutlet(): Outlet {
     queued += text.length
     if (behind > 0 && queued > LIMIT) drop?.()
     wake?.()
-    if (queued > GATHER_LIMIT) hurry?.()
   }
   const end = () => {
     ended = true
     wake?.()
-    hurry?.()
   }
-  /** Waits so long, but not beyond the end. */
-  const gather = (ms: number) =>
-    new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms)
-      hurry = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
 
   return {
     event(name, data, id) {
@@ -107,8 +86,6 @@ export function createOutlet(): Outlet {
         if (writingSince !== undefined && Date.now() - writingSince > STALL_MS) drop?.()
         else push(`${marked === undefined ? '' : `id: ${marked}\n`}: keep-alive\n\n`)
       }, HEARTBEAT_MS)
-      let writes = 0
-      let freeAt = 0
       try {
         while (!ended || queue.length > 0) {
           if (queue.length === 0) {
@@ -117,16 +94,10 @@ export function createOutlet(): Outlet {
             })
             continue
           }
-          const wait = freeAt - Date.now()
-          if (wait > 0 && !ended && queued <= GATHER_LIMIT) {
-            await gather(wait)
-            continue
-          }
           const text = queue.join('')
           queue = []
           queued = 0
           writingSince = Date.now()
-          if (++writes >= WRITES_AT_ONCE) freeAt = writingSince + GATHER_MS
           await reader.write(text)
           writingSince = undefined
         }

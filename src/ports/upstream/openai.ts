@@ -4,6 +4,7 @@ import { type Blot, createBlot, type UpstreamError } from './error.ts'
 import { type Exchange, exchange, headersFor, stoppedFault } from './exchange.ts'
 import type { Learned, UpstreamAnswer, UpstreamEnd, UpstreamFault, UpstreamRequest } from './port.ts'
 import { reach } from './reach.ts'
+import { type BodyReader, gatheringReader, plainReader } from './reading.ts'
 import { waitBefore } from './retry.ts'
 import { createWatch, type Watch } from './watch.ts'
 
@@ -153,8 +154,8 @@ export async function* openUpstream(request: UpstreamRequest): UpstreamAnswer {
     const got = await knock(request, watch, blot)
     if ('fault' in got) return endWith(got.fault, got.retries)
     const answer = createAnswer(blot)
-    const reader = got.response.body?.getReader()
-    watch.onStop(() => void reader?.cancel().catch(() => {}))
+    const reader = readerOf(got.response, request.stream)
+    watch.onStop(() => reader?.cancel())
     let lost = false
     let finishedAt: number | undefined
     while (reader !== undefined && !answer.over() && watch.stopped() === undefined) {
@@ -162,9 +163,9 @@ export async function* openUpstream(request: UpstreamRequest): UpstreamAnswer {
       armForRead(request, watch, answer.begun(), finishedAt)
       let bytes: Uint8Array | undefined
       try {
-        const read = await reader.read()
-        if (!read.done) bytes = read.value
-        else drained = watch.stopped() === undefined
+        // What somebody waits for is not held back: the first token, and the end.
+        bytes = await reader.read(answer.begun() && finishedAt === undefined)
+        drained = bytes === undefined && watch.stopped() === undefined
       } catch {
         lost = true
       }
@@ -193,7 +194,7 @@ export async function* openUpstream(request: UpstreamRequest): UpstreamAnswer {
     if (!drained && reader !== undefined && end.done && end.fault === undefined && stopped === undefined) {
       drained = true
       void readOut(reader, watch)
-    } else if (!drained) reader?.cancel().catch(() => {})
+    } else if (!drained) reader?.cancel()
     return end
   } finally {
     watch.close()
@@ -202,14 +203,19 @@ export async function* openUpstream(request: UpstreamRequest): UpstreamAnswer {
   }
 }
 
+function readerOf({ body }: Response, stream: boolean): BodyReader | undefined {
+  if (body === null) return undefined
+  return stream ? gatheringReader(body) : plainReader(body)
+}
+
 /** Reads what is left of a body, its end as a rule: the connection then serves the next question. */
-async function readOut(reader: ReadableStreamDefaultReader<Uint8Array>, watch: Watch): Promise<void> {
+async function readOut(reader: BodyReader, watch: Watch): Promise<void> {
   const timer = setTimeout(() => {
     watch.sever()
-    reader.cancel().catch(() => {})
+    reader.cancel()
   }, READ_OUT_MS)
   try {
-    while (!(await reader.read()).done);
+    while ((await reader.read(false)) !== undefined);
   } catch {
     // Cut off: nothing in it was of any use.
   } finally {

@@ -1,0 +1,116 @@
+// How the body of an answer is read: at once what somebody waits for, together what comes thick.
+
+/**
+ * Each read wakes the Worker, which costs more than all that is done to a token. So once there is something to show,
+ * what comes within this time is read together; nothing is later for it by more than this.
+ */
+const GATHER_MS = 40
+/** The same for what comes faster than anybody reads: a read that brought so many bytes is followed by a longer rest. */
+const GATHER_THICK_MS = 80
+const THICK_BYTES = 768
+/** Bytes that one read brings at most. A read that is full is followed by the next one without a rest. */
+const READ_BYTES = 4 * 1024
+/** Bytes that end a rest: much at once is not held back. */
+const PLENTY_BYTES = 16 * 1024
+/** Bytes that may have come and not been read. An upstream that is faster has to wait, as it would without all this. */
+const AHEAD_BYTES = 64 * 1024
+
+export interface BodyReader {
+  /**
+   * The next bytes; undefined at the end. With `gather`, those that have come since the last read and within 40 ms of
+   * it, or 80 when it comes thick. @throws when the connection is lost
+   */
+  read(gather: boolean): Promise<Uint8Array | undefined>
+  /** Ends a read that waits, and the body. */
+  cancel(): void
+}
+
+/** Reads as it comes: outside of workerd, where the unit tests run, and what is no stream of small pieces. */
+export function plainReader(body: ReadableStream<Uint8Array>): BodyReader {
+  const reader = body.getReader()
+  return {
+    read: async () => (await reader.read()).value,
+    cancel: () => void reader.cancel().catch(() => {}),
+  }
+}
+
+/**
+ * Reads what is small together, without a wake for each piece. The runtime buffers nothing that is not asked for, but
+ * it does so between two branches of which one is ahead: that one runs into a pipe, all of it outside of JavaScript,
+ * and is only heard of when much has come or it is over.
+ */
+export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
+  if (typeof IdentityTransformStream === 'undefined') return plainReader(body)
+  const [near, far] = body.tee()
+  const pipe = new IdentityTransformStream()
+  far.pipeTo(pipe.writable).catch(() => {})
+  const nearReader = near.getReader({ mode: 'byob' })
+  const farReader = pipe.readable.getReader({ mode: 'byob' })
+
+  let come = 0
+  let taken = 0
+  let isOver = false
+  let isCancelled = false
+  let last = READ_BYTES
+  let wake: (() => void) | undefined
+  let goOn: (() => void) | undefined
+
+  const listen = async () => {
+    let buffer = new ArrayBuffer(PLENTY_BYTES)
+    for (;;) {
+      const { done, value } = await farReader.readAtLeast(PLENTY_BYTES, new Uint8Array(buffer))
+      if (done) return
+      buffer = value.buffer as ArrayBuffer
+      come += value.byteLength
+      wake?.()
+      if (come - taken > AHEAD_BYTES)
+        await new Promise<void>((resolve) => {
+          goOn = resolve
+        })
+    }
+  }
+  const over = () => {
+    isOver = true
+    wake?.()
+  }
+  // How it ended is for the near branch to tell.
+  listen().then(over, over)
+
+  const rest = (ms: number) =>
+    new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+
+  const next = async () => {
+    try {
+      return (await nearReader.read(new Uint8Array(READ_BYTES))).value
+    } catch (error) {
+      // The runtime breaks off a read that waits when its body is cancelled.
+      if (isCancelled) return undefined
+      throw error
+    }
+  }
+
+  return {
+    async read(gather) {
+      if (gather && last < READ_BYTES && !isOver) await rest(last < THICK_BYTES ? GATHER_MS : GATHER_THICK_MS)
+      const value = await next()
+      if (value === undefined || value.byteLength === 0) return undefined
+      last = value.byteLength
+      taken += last
+      if (come - taken <= AHEAD_BYTES) goOn?.()
+      return value
+    },
+    cancel() {
+      isCancelled = true
+      over()
+      goOn?.()
+      nearReader.cancel().catch(() => {})
+      farReader.cancel().catch(() => {})
+    },
+  }
+}

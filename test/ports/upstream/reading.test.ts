@@ -1,0 +1,180 @@
+// The reader in the runtime that it is made for: a Worker of a few lines reads what a server here sends, and tells how.
+import { once } from 'node:events'
+import { createServer, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import fc from 'fast-check'
+import { Miniflare } from 'miniflare'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { root } from '../../../dev/root.ts'
+import { pause } from '../../../src/core/pause.ts'
+
+/** Reads the body at `?url=` as the adapter does: the first piece at once, then together. Cancels after `?stop=` bytes. */
+const WORKER = `
+import { gatheringReader } from './reading.ts'
+export default {
+  async fetch(request) {
+    const { searchParams } = new URL(request.url)
+    const stop = Number(searchParams.get('stop') ?? Infinity)
+    const rest = Number(searchParams.get('rest') ?? 0)
+    const hold = Number(searchParams.get('hold') ?? 0)
+    const { body } = await fetch(searchParams.get('url'))
+    const reader = gatheringReader(body)
+    const decoder = new TextDecoder()
+    let text = ''
+    let bytes = 0
+    let reads = 0
+    let lost = false
+    try {
+      for (;;) {
+        // Somebody else cancels, as a stop does, while a read rests or waits.
+        if (bytes >= stop) setTimeout(() => reader.cancel(), rest)
+        if (bytes > 0 && hold > 0) {
+          await new Promise((resolve) => setTimeout(resolve, hold))
+          reader.cancel()
+        }
+        const value = await reader.read(reads > 0)
+        if (value === undefined) break
+        reads++
+        bytes += value.byteLength
+        text += decoder.decode(value, { stream: true })
+      }
+    } catch {
+      lost = true
+    }
+    return Response.json({ text: bytes > 1e6 ? '' : text, bytes, reads, lost })
+  },
+}`
+
+interface Told {
+  text: string
+  bytes: number
+  reads: number
+  lost: boolean
+}
+
+let miniflare: Miniflare
+let url: string
+let send: (response: ServerResponse) => Promise<void>
+const server = createServer(async (request, response) => {
+  response.on('error', () => {})
+  request.resume()
+  await send(response)
+})
+
+beforeAll(async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: WORKER, resolveDir: join(root, 'src/ports/upstream'), loader: 'ts' },
+    ...{ bundle: true, format: 'esm', target: 'es2024', write: false },
+  })
+  miniflare = new Miniflare({
+    modules: [{ type: 'ESModule', path: 'worker.js', contents: outputFiles[0]!.text }],
+    compatibilityDate: '2026-07-30',
+    cf: false,
+  })
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+})
+afterAll(async () => {
+  await miniflare.dispose()
+  server.closeAllConnections()
+  server.close()
+})
+
+async function read(how: (response: ServerResponse) => Promise<void>, more = ''): Promise<Told> {
+  send = how
+  const answer = await miniflare.dispatchFetch(`http://worker/?url=${encodeURIComponent(url)}${more}`)
+  return (await answer.json()) as Told
+}
+
+it('what comes thick is read together, and nothing of it is lost or repeated', async () => {
+  const pieces = Array.from({ length: 200 }, (_, n) => `piece ${n} of 🙂 `)
+  const told = await read(async (response) => {
+    for (const piece of pieces) {
+      response.write(piece)
+      await pause(3)
+    }
+    response.end()
+  })
+  expect(told.text).toBe(pieces.join(''))
+  expect(told.lost).toBe(false)
+  expect(told.reads).toBeLessThan(pieces.length / 2)
+})
+
+it('any pieces at any pace come out whole and in order', async () => {
+  const piece = fc.record({
+    size: fc.oneof(
+      { weight: 4, arbitrary: fc.integer({ min: 1, max: 300 }) },
+      fc.integer({ min: 1, max: 70_000 }),
+    ),
+    wait: fc.constantFrom(0, 0, 0, 1, 5, 30, 120),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 25 }), async (pieces) => {
+      const parts = pieces.map(({ size }, n) => String.fromCharCode(97 + (n % 26)).repeat(size))
+      const told = await read(async (response) => {
+        for (const [n, part] of parts.entries()) {
+          response.write(part)
+          const { wait } = pieces[n]!
+          if (wait > 0) await pause(wait)
+        }
+        response.end()
+      })
+      expect(told.bytes).toBe(parts.join('').length)
+      if (told.bytes <= 1e6) expect(told.text).toBe(parts.join(''))
+      expect(told.lost).toBe(false)
+    }),
+    { numRuns: 25 },
+  )
+})
+
+it('an upstream that is faster than its reader has to wait', async () => {
+  let megabytes = 0
+  const megabyte = Buffer.alloc(1024 * 1024, 'x')
+  const told = await read(async (response) => {
+    response.setMaxListeners(0)
+    // `write` says when nobody takes it, and `drain` when there is room.
+    while (megabytes < 500 && !response.destroyed) {
+      megabytes++
+      if (!response.write(megabyte)) await Promise.race([once(response, 'drain'), once(response, 'close')])
+    }
+  }, '&hold=1500')
+  expect(told.bytes).toBeGreaterThan(0)
+  // What two ends of a connection hold by themselves, and no more.
+  expect(megabytes).toBeLessThan(50)
+})
+
+it('much comes whole', async () => {
+  const told = await read(async (response) => {
+    for (let n = 0; n < 50; n++)
+      if (!response.write(Buffer.alloc(1024 * 1024, 'x'))) await once(response, 'drain')
+    response.end()
+  })
+  expect(told).toMatchObject({ bytes: 50 * 1024 * 1024, lost: false })
+})
+
+it.each([
+  ['while it rests', 'rest=10', 200],
+  ['while it waits for bytes that do not come', 'rest=400', 200],
+  ['in the middle of much', 'rest=0', 1024 * 1024],
+])('a cancelled read ends at once and closes the connection: %s', async (_, rest, size) => {
+  const closed = Promise.withResolvers<void>()
+  const told = await read(async (response) => {
+    response.on('close', () => closed.resolve())
+    response.write('x'.repeat(size))
+    await closed.promise
+  }, `&stop=1&${rest}`)
+  expect(told.bytes).toBeGreaterThan(0)
+  expect(told.lost).toBe(false)
+  await closed.promise
+})
+
+it('a connection that breaks is no end', async () => {
+  const told = await read(async (response) => {
+    response.write('the beginning')
+    await pause(300)
+    response.destroy()
+  })
+  expect(told).toMatchObject({ text: 'the beginning', lost: true })
+})
