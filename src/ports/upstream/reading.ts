@@ -25,6 +25,18 @@ export interface BodyReader {
   cancel(): void
 }
 
+/** What workerd has beside the standard: a pipe of its own, and a read that waits for much. */
+interface Pipe {
+  writable: WritableStream<Uint8Array>
+  readable: {
+    getReader(how: { mode: 'byob' }): {
+      readAtLeast(bytes: number, into: Uint8Array): Promise<{ done: boolean; value?: Uint8Array }>
+      cancel(): Promise<void>
+    }
+  }
+}
+const NativePipe = (globalThis as { IdentityTransformStream?: new () => Pipe }).IdentityTransformStream
+
 /** Reads as it comes: outside of workerd, where the unit tests run, and what is no stream of small pieces. */
 export function plainReader(body: ReadableStream<Uint8Array>): BodyReader {
   const reader = body.getReader()
@@ -40,9 +52,9 @@ export function plainReader(body: ReadableStream<Uint8Array>): BodyReader {
  * and is only heard of when much has come or it is over.
  */
 export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
-  if (typeof IdentityTransformStream === 'undefined') return plainReader(body)
+  if (NativePipe === undefined) return plainReader(body)
   const [near, far] = body.tee()
-  const pipe = new IdentityTransformStream()
+  const pipe = new NativePipe()
   far.pipeTo(pipe.writable).catch(() => {})
   const nearReader = near.getReader({ mode: 'byob' })
   const farReader = pipe.readable.getReader({ mode: 'byob' })
@@ -59,7 +71,7 @@ export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
     let buffer = new ArrayBuffer(PLENTY_BYTES)
     for (;;) {
       const { done, value } = await farReader.readAtLeast(PLENTY_BYTES, new Uint8Array(buffer))
-      if (done) return
+      if (done || value === undefined) return
       buffer = value.buffer as ArrayBuffer
       come += value.byteLength
       wake?.()
