@@ -1,8 +1,8 @@
 /**
- * How many answers a second, at 1, 16 and 64 in parallel? Whole answers of 20 deltas that come as fast as they can,
+ * How many answers a second, at 1, 16 and 64 in parallel, and how many through the pass-through? Whole answers of 20 deltas that come as fast as they can,
  * each asked for as soon as one before it has ended. Postgres, Redis, upstream and clients share the machine.
  */
-import { askChat, askGateway, question, spread } from './asking.ts'
+import { askBare, askChat, askGateway, question, spread } from './asking.ts'
 import type { Stage } from './stage.ts'
 import type { Figure } from './table.ts'
 
@@ -23,6 +23,7 @@ export async function throughput(stage: Stage, isShort: boolean): Promise<Figure
       return (count / (performance.now() - began)) * 1_000
     }
     const ways = {
+      'passed on': await rate(() => askBare(stage, { message })),
       chats: await rate((index) => askChat(stage, people[index % MOST]!, chats[index]![0]!, { message })),
       '/v1': await rate((index) => askGateway(stage, people[index % MOST]!, { message })),
     }

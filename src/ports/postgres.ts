@@ -1,10 +1,11 @@
 import { neon, neonConfig } from '@neondatabase/serverless'
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import type { BatchItem, BatchResponse } from 'drizzle-orm/batch'
 import { drizzle, type NeonHttpDatabase } from 'drizzle-orm/neon-http'
 import type { Actor } from '../core/actor.ts'
 import { Failure } from '../core/failure.ts'
 import { measure } from './meter.ts'
+import { statementOf } from './statement.ts'
 
 /** Postgres over HTTP: one call is one POST, one `batch` is one POST and one transaction. */
 export type Database = NeonHttpDatabase
@@ -17,7 +18,20 @@ export function connectPostgres(url: string, endpoint?: string): Database {
   if (endpoint) neonConfig.fetchEndpoint = endpoint
   neonConfig.fetchFunction = (input: RequestInfo, init: RequestInit) =>
     measure('postgres', () => fetch(input, init))
-  return drizzle(neon(url))
+  const db = drizzle(neon(url))
+  const execute = db.execute.bind(db)
+  return Object.assign(db, {
+    execute: ((query) =>
+      execute(typeof query === 'string' ? query : quick(query.getSQL()))) as typeof execute,
+  })
+}
+
+/** The same statement, which is its own builder where it can be. */
+function quick(query: SQL): SQL {
+  const build = query.toQuery.bind(query)
+  return Object.assign(query, {
+    toQuery: (config: Parameters<typeof build>[0]) => statementOf(query) ?? build(config),
+  })
 }
 
 type Statement = BatchItem<'pg'>

@@ -8,7 +8,7 @@ import { type DeltaData, type FeedEvent, isDelta } from './events.ts'
 // How often an answer is flushed: quick at its start, calm later, and hardly while nobody watches. Every flush also
 // learns of a stop, so even a silent answer flushes before 2 s are over.
 const EAGER_MS = 100
-const EAGER_FOR_MS = 500
+const EAGER_FOR_MS = 200
 const CALM_MS = 250
 const UNWATCHED_MS = 1_800
 /** UTF-16 units of text in one call: far below what the wire takes at once. */

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { constants, createGzip } from 'node:zlib'
 import { build } from 'esbuild'
 import fc from 'fast-check'
 import { Miniflare } from 'miniflare'
@@ -143,6 +144,21 @@ it('an upstream that is faster than its reader has to wait', async () => {
   expect(told.bytes).toBeGreaterThan(0)
   // What two ends of a connection hold by themselves, and no more.
   expect(megabytes).toBeLessThan(50)
+})
+
+it('a compressed body is read as what it says', async () => {
+  const pieces = Array.from({ length: 40 }, (_, n) => `piece ${n} of 🙂 `)
+  const told = await read(async (response) => {
+    response.setHeader('Content-Encoding', 'gzip')
+    const gzip = createGzip({ flush: constants.Z_SYNC_FLUSH })
+    gzip.pipe(response)
+    for (const piece of pieces) {
+      gzip.write(piece)
+      await pause(3)
+    }
+    gzip.end()
+  })
+  expect(told).toMatchObject({ text: pieces.join(''), lost: false })
 })
 
 it('much comes whole', async () => {
