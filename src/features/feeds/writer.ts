@@ -5,7 +5,7 @@ import type { Redis } from '../../ports/redis.ts'
 import { type Flush, flush, liveField } from './bus.ts'
 import { type DeltaData, type FeedEvent, isDelta } from './events.ts'
 
-// How often an answer is flushed: quick at its start, calm later, and hardly while nobody watches. Every flush also
+// How often an answer is flushed: quick at its first words, calm later, and hardly while nobody watches. Every flush also
 // learns of a stop, so even a silent answer flushes before 2 s are over.
 const EAGER_MS = 100
 const EAGER_FOR_MS = 200
@@ -48,7 +48,7 @@ export function createFeedWriter(
 ): FeedWriter {
   const { redis, log } = parts
   const writer = newId()
-  const startedAt = Date.now()
+  let firstWordsAt: number | undefined
   let pieces: Piece[] = []
   let events = first
   const started = first.filter(({ event }) => event === 'message_start')
@@ -68,9 +68,9 @@ export function createFeedWriter(
 
   const wait = () => {
     if (away || !watched || pieces.length + events.length === 0) return UNWATCHED_MS
-    return Date.now() - startedAt < EAGER_FOR_MS ? EAGER_MS : CALM_MS
+    return Date.now() - (firstWordsAt ?? Date.now()) < EAGER_FOR_MS ? EAGER_MS : CALM_MS
   }
-  let dueAt = startedAt + EAGER_MS
+  let dueAt = Date.now() + EAGER_MS
   const schedule = () => {
     if (timer !== undefined) clearTimeout(timer)
     timer = ended ? undefined : setTimeout(tick, Math.max(0, dueAt - Date.now()))
@@ -183,6 +183,7 @@ export function createFeedWriter(
 
   return {
     delta(kind, offset, text) {
+      firstWordsAt ??= Date.now()
       const last = pieces.at(-1)
       if (last?.kind === kind && last.text.length < CALL_LIMIT) last.text += text
       else pieces.push({ kind, offset, text })

@@ -21,7 +21,7 @@ export interface BodyReader {
    * it, or 80 when it comes thick. @throws when the connection is lost
    */
   read(gather: boolean): Promise<Uint8Array | undefined>
-  /** Ends a read that waits, and the body. */
+  /** Ends a read that waits; nothing more is read. A silent upstream's connection is closed by the signal of its fetch. */
   cancel(): void
 }
 
@@ -53,7 +53,8 @@ export function plainReader(body: ReadableStream<Uint8Array>): BodyReader {
  */
 export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
   if (NativePipe === undefined) return plainReader(body)
-  const [near, far] = body.tee()
+  // The first one is given the runtime's whole buffer for each piece, the second only the piece: that one may wait.
+  const [far, near] = body.tee()
   const pipe = new NativePipe()
   far.pipeTo(pipe.writable).catch(() => {})
   const nearReader = near.getReader({ mode: 'byob' })
@@ -63,7 +64,7 @@ export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
   let taken = 0
   let isOver = false
   let isCancelled = false
-  let last = READ_BYTES
+  let restMs = 0
   let wake: (() => void) | undefined
   let goOn: (() => void) | undefined
 
@@ -109,11 +110,11 @@ export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
 
   return {
     async read(gather) {
-      if (gather && last < READ_BYTES && !isOver) await rest(last < THICK_BYTES ? GATHER_MS : GATHER_THICK_MS)
+      if (gather && restMs > 0 && !isOver && come - taken < PLENTY_BYTES) await rest(restMs)
       const value = await next()
       if (value === undefined || value.byteLength === 0) return undefined
-      last = value.byteLength
-      taken += last
+      restMs = restAfter(value)
+      taken += value.byteLength
       if (come - taken <= AHEAD_BYTES) goOn?.()
       return value
     },
@@ -126,3 +127,12 @@ export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
     },
   }
 }
+
+/** Whoever has the head of an event waits for the rest of it; and what fills a read has more behind it. */
+function restAfter(bytes: Uint8Array): number {
+  const { length } = bytes
+  const isWhole = bytes[length - 1] === LF || bytes[length - 1] === CR
+  if (!isWhole || length === READ_BYTES) return 0
+  return length < THICK_BYTES ? GATHER_MS : GATHER_THICK_MS
+}
+const [LF, CR] = [10, 13]

@@ -11,7 +11,7 @@ export interface Watch {
   stopped(): StopKind | undefined
   /** Milliseconds since the watch began. */
   elapsed(): number
-  /** From now on, `ms` without another call stop it. Cheap: a clock is read, seldom is a timer set. */
+  /** From now on, `ms` without another call stop it, 0 at once. Cheap: a clock is read, seldom is a timer set. */
   arm(kind: StopKind, ms: number): void
   /** No limit but the total, until armed again: somebody else is being waited for. */
   rest(): void
@@ -101,8 +101,11 @@ export function createWatch(outer: AbortSignal, totalMs: number): Watch {
     stopped: () => stopped,
     elapsed: () => performance.now() - start,
     arm(why, ms) {
+      const now = performance.now()
+      // Timers do not fire while an upstream talks without a pause.
+      if (ms <= 0 || now >= totalAt) return stop(now >= totalAt ? 'total_timeout' : why)
       kind = why
-      until(performance.now() + ms)
+      until(now + ms)
     },
     rest: () => until(totalAt),
     stop,

@@ -129,6 +129,28 @@ describe('time limits', () => {
   })
 })
 
+describe('an upstream that talks without a pause', () => {
+  // Nothing but the next piece gets a turn, so no timer fires.
+  const flood = (first: string) => {
+    let left = 2_000_000
+    const [head, comment] = [first, ': ping\n\n'].map((text) => new TextEncoder().encode(text))
+    return (async () =>
+      new Response(
+        new ReadableStream({
+          start: (controller) => controller.enqueue(head),
+          pull: (controller) => (left-- > 0 ? controller.enqueue(comment) : controller.close()),
+        }),
+      )) as typeof fetch
+  }
+  it.each([
+    ['the first token', ': ping\n\n', { firstTokenMs: 100 }, 'first_token_timeout'],
+    ['all of it', says('a'), { totalMs: 100 }, 'total_timeout'],
+  ])('is held to its time for %s', async (_, first, times, kind) => {
+    const got = await collect(requestOf(flood(first), { times: { ...TIMES, ...times } }))
+    expect(got.end.fault?.kind).toBe(kind)
+  })
+})
+
 describe('over real sockets', () => {
   let server: Server | undefined
   afterEach(() => {
