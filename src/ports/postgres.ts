@@ -28,8 +28,9 @@ export function connectPostgres(url: string, endpoint?: string): Database {
 
 /** The same statement, which is its own builder where it can be. */
 function quick(query: SQL): SQL {
-  const build = query.toQuery.bind(query)
-  return Object.assign(query, {
+  const same = sql`${query}`
+  const build = same.toQuery.bind(same)
+  return Object.assign(same, {
     toQuery: (config: Parameters<typeof build>[0]) => statementOf(query) ?? build(config),
   })
 }
