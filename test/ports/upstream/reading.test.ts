@@ -57,7 +57,7 @@ export default {
       lost = true
     }
     // The end of a request would close its connections: what is to be seen is that they were closed before.
-    if (stop < Infinity) await new Promise((resolve) => setTimeout(resolve, 3_000))
+    if (stop < Infinity) await new Promise((resolve) => setTimeout(resolve, 1_500))
     return Response.json({ text: bytes > 1e6 ? '' : text, bytes, reads, rests, lost })
   },
 }`
