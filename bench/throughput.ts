@@ -1,6 +1,7 @@
 /**
- * How many answers a second, at 1, 16 and 64 in parallel, and how many through the pass-through? Whole answers of 20 deltas that come as fast as they can,
- * each asked for as soon as one before it has ended. Postgres, Redis, upstream and clients share the machine.
+ * How many answers a second, at 1, 16 and 64 in parallel, and how many through the pass-through? Whole answers of 20
+ * deltas that come as fast as they can, each asked for as soon as one before it has ended. Postgres, Redis, upstream and
+ * clients share the machine.
  */
 import { askBare, askChat, askGateway, question, spread } from './asking.ts'
 import type { Stage } from './stage.ts'

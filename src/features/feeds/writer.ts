@@ -5,8 +5,8 @@ import type { Redis } from '../../ports/redis.ts'
 import { type Flush, flush, liveField } from './bus.ts'
 import { type DeltaData, type FeedEvent, isDelta } from './events.ts'
 
-// How often an answer is flushed: quick at its first words, calm later, and hardly while nobody watches. Every flush also
-// learns of a stop, so even a silent answer flushes before 2 s are over.
+// How often an answer is flushed: quick at its first words, calm later, and hardly while nobody watches. Every flush
+// also learns of a stop, so even a silent answer flushes before 2 s are over.
 const EAGER_MS = 100
 const EAGER_FOR_MS = 200
 const CALM_MS = 250
