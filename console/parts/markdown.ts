@@ -45,11 +45,14 @@ export function blocksOf(text: string): Token[] {
   return marked.lexer(text).filter(({ type }) => type !== 'space' && type !== 'def')
 }
 
-/** One block as elements that are safe to show. */
-export function elementOf(block: Token): HTMLElement {
+/** One block as HTML, not yet safe to show. */
+export const htmlOf = (block: Token): string => marked.parser([block])
+
+/** What `htmlOf` gave, as elements that are safe to show. */
+export function elementOf(html: string): HTMLElement {
   const holder = document.createElement('div')
   holder.className = 'block'
-  const fragment = DOMPurify.sanitize(marked.parser([block]), allowed)
+  const fragment = DOMPurify.sanitize(html, allowed)
   for (const table of fragment.querySelectorAll('table')) table.replaceWith(wrapped(table))
   for (const code of fragment.querySelectorAll('pre > code')) code.parentElement!.replaceWith(framed(code))
   // Each part in the direction of its own first letter.

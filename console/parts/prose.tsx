@@ -1,9 +1,10 @@
 import type { Token } from 'marked'
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import { blocksOf, elementOf, isCode } from './markdown.ts'
+import { blocksOf, elementOf, htmlOf, isCode } from './markdown.ts'
 
 interface Shown {
-  raw: string
+  /** Not the text: a link by reference becomes one when its definition comes, in some later block. */
+  html: string
   element: HTMLElement
   block: Token
 }
@@ -26,20 +27,19 @@ export function createProse(holder: HTMLElement) {
     }
     text = next
     const blocks = blocksOf(next.slice(settled))
-    const wanted = [...shown.slice(0, settledBlocks).map(({ block }) => block), ...blocks]
-    const kept: Shown[] = []
-    for (const [index, block] of wanted.entries()) {
-      const present = shown[index]
-      if (present && present.raw === block.raw.trimEnd() && present.block.type === block.type)
-        kept.push(present)
+    const kept = shown.slice(0, settledBlocks)
+    for (const block of blocks) {
+      const present = shown[kept.length]
+      const html = htmlOf(block)
+      if (present?.html === html) kept.push(present)
       else {
-        const made = { raw: block.raw.trimEnd(), block, element: elementOf(block) }
+        const made = { html, block, element: elementOf(html) }
         if (present) present.element.replaceWith(made.element)
         else holder.append(made.element)
         kept.push(made)
       }
     }
-    for (const { element } of shown.slice(wanted.length)) element.remove()
+    for (const { element } of shown.slice(kept.length)) element.remove()
     shown = kept
     if (isWhole) {
       void colour(shown)

@@ -94,7 +94,11 @@ test.skipIf(isLeftOut)('what is drawn as it grows is in the end what is drawn at
   const text = [
     'A paragraph that\ngoes on *over* lines.\n\n# A heading\n\n- one\n- two\n\n  still two\n- three\n\n1. first\n2. second\n',
     'Setext heading\n---\n\n```ts\nconst a = 1\n\nconst b = a < 2 ? "x" : `y`\n```\n\n> quoted\nlazily\n\n',
-    '| a | b |\n|---|:-:|\n| 1 | 2 |\n\nA [reference][r] and `code`.\n\n[r]: https://example.com/r\n\n---\n\nThe end.',
+    '| a | b |\n|---|:-:|\n| 1 | 2 |\n\nA [reference][r] and `code`.\n\n[r]: https://example.com/r\n\n---\n\n',
+    // Drawn as text long before it is known to be a link; and one whose definition was read long ago.
+    'What [is told][late] only at the end of it all.\n\n',
+    'One of the paragraphs that stand between.\n\n'.repeat(6),
+    'Again the [reference][r].\n\nThe end.\n\n[late]: https://example.com/late',
   ].join('\n')
   await visit(at, person, async (page) => {
     await ask(page, `[[delay=8]] [[say:${text}]]`, name)
@@ -105,7 +109,8 @@ test.skipIf(isLeftOut)('what is drawn as it grows is in the end what is drawn at
     await ended(page)
     await page.locator('[data-coloured]').waitFor()
     await expect.poll(() => page.locator('.answer > .prose').innerHTML()).toBe(grown)
-    expect(grown).toContain('href="https://example.com/r"')
+    expect(grown.split('href="https://example.com/r"')).toHaveLength(3)
+    expect(grown).toContain('href="https://example.com/late"')
     expect(grown).toContain('<span class="hljs-keyword">const</span>')
   })
 })
