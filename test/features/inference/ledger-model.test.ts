@@ -15,7 +15,7 @@ import { book, lockAccounts } from '../../../src/features/transactions/ledger.ts
 import { batch, connectPostgres, type Database } from '../../../src/ports/postgres.ts'
 import { type World, world } from '../../support/world.ts'
 import { type Account, type Books, type Command, explained, type Generation, SAVED } from './ledger-model.ts'
-import { CHATS, MODELS, steps, USERS, type Wish } from './ledger-wishes.ts'
+import { CHATS, everyOutcome, MODELS, steps, USERS, type Wish } from './ledger-wishes.ts'
 
 const rates = MODELS.map((model) => model.rates)
 
@@ -266,7 +266,7 @@ test('credits, debits, holds, renewals and settles, in any order and at once, ar
       }
     }),
     // A failing run is made smaller for so long, and then told.
-    { numRuns: 40, interruptAfterTimeLimit: 150_000 },
+    { numRuns: 40, examples: [[everyOutcome]], interruptAfterTimeLimit: 150_000 },
   )
   // A run that never met one of these would prove little.
   for (const what of [

@@ -68,10 +68,44 @@ const wish: fc.Arbitrary<Wish> = fc.oneof(
       'FAILED' as const,
     ),
     size: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 4000 })),
-    reported: fc.option(fc.record({ prompt: tokens, completion: tokens, cached: tokens }), {
-      nil: undefined,
-    }),
+    // Now and then more than any balance has.
+    reported: fc.option(
+      fc.record({
+        prompt: tokens,
+        completion: fc.oneof(tokens, tokens, fc.constant(1_000_000_000)),
+        cached: tokens,
+      }),
+      { nil: undefined },
+    ),
   }),
 )
 /** Each step is what runs at the same time. */
 export const steps = fc.array(fc.array(wish, { minLength: 1, maxLength: 4 }), { minLength: 8, maxLength: 25 })
+
+/** A run that meets every outcome, in case the random ones should not. */
+export const everyOutcome: Wish[][] = [
+  [{ do: 'book', user: 0, amount: 50n * M, debit: false }],
+  [{ do: 'hold', user: 0, chat: 0, model: 3, most: undefined, size: 10 }],
+  [
+    { do: 'hold', user: 0, chat: 0, model: 0, most: 1, size: 1 },
+    { do: 'hold', user: 1, chat: 0, model: 0, most: 1, size: 1 },
+    { do: 'book', user: 2, amount: 1n, debit: 'ADJUSTMENT' },
+    { do: 'renew', which: 0 },
+  ],
+  [
+    {
+      ...{ do: 'settle', which: 0, status: 'COMPLETED', size: 100 },
+      reported: { prompt: 10, completion: 1_000_000_000, cached: 0 },
+    },
+  ],
+  [
+    { do: 'settle', which: 0, status: 'COMPLETED', size: 100, reported: undefined },
+    { do: 'release', which: 0 },
+    { do: 'renew', which: 0 },
+  ],
+  [{ do: 'book', user: 0, amount: 50n * M, debit: false }],
+  [{ do: 'hold', user: 0, chat: 0, model: 3, most: 10, size: 10 }],
+  [{ do: 'release', which: 1 }],
+  [{ do: 'hold', user: 0, chat: 0, model: 3, most: 10, size: 10 }],
+  [{ do: 'die', which: 2, size: 10 }, { do: 'sweep' }],
+]
