@@ -124,10 +124,10 @@ function races(url: string): void {
   describe('a settle that waits for the account', () => {
     test('does nothing when another settled meanwhile, and tells what that one recorded', async () => {
       const person = await at.at.richPerson(5)
-      const run = await at.running(person, 1)
+      const run = await at.running(person)
       const [answer] = await at.meet(
         person.uid,
-        [() => run.answer],
+        [run.end],
         [
           `UPDATE generations SET status = 'STOPPED', cost = 0, shortfall = 0, settled_at = now() WHERE uid = '${run.uid}'`,
           `UPDATE messages SET status = 'STOPPED' WHERE uid = '${run.messageUid}'`,
@@ -143,9 +143,9 @@ function races(url: string): void {
 
     test('leaves no text in a chat that was deleted meanwhile, and still charges', async () => {
       const person = await at.at.richPerson(5)
-      const run = await at.running(person, 1)
+      const run = await at.running(person)
       const remove = () => person.delete(`/api/chat/${run.chatUid}`)
-      await at.meet(person.uid, [() => run.answer.then(() => 0), () => remove().then(() => 0)])
+      await at.meet(person.uid, [() => run.end().then(() => 0), () => remove().then(() => 0)])
       expect(Number((await settled(run.uid)).cost)).toBeGreaterThan(0)
       const [row] = await at.rows('SELECT message, status FROM messages WHERE uid = $1', run.messageUid)
       expect(row).toMatchObject({ message: '' })
@@ -155,13 +155,13 @@ function races(url: string): void {
 
     test('adds up with bookings and holds that meet it there', async () => {
       const [admin, person] = [await at.at.administrator(), await at.at.richPerson(5)]
-      const run = await at.running(person, 1)
+      const run = await at.running(person)
       const { modelUid } = await at.at.model()
       const chatUid = await at.chatOf(person)
       const book = (amount: number, type: string) =>
         admin.post<any>('/api/transaction/make', { userUid: person.uid, amount, type, description: 'Race' })
       const answers = await at.meet<any>(person.uid, [
-        () => run.answer,
+        run.end,
         () => at.send(person, chatUid, modelUid),
         () => book(1, 'REFUND'),
         () => book(0.5, 'GENERATION_COST'),
@@ -176,12 +176,10 @@ function races(url: string): void {
 
   test('a stop does not wait for the account, and stops what then settles once', async () => {
     const person = await at.at.richPerson(5)
-    const run = await at.running(person, 30)
-    const stop = () => person.post<any>('/api/chat/stop', { messageUid: run.messageUid })
-    // Only the settle stands at the lock; 202 says that the answer was running when it was asked to stop.
-    const [[answer, stopped]] = (await at.meet(person.uid, [() => Promise.all([run.answer, stop()])])) as any
-    expect(stopped.status).toBe(202)
-    expect(answer.body.assistantMessage.status).toBe('STOPPED')
+    const run = await at.running(person)
+    // Only the settle stands at the lock: its stop was answered before.
+    const [answer] = await at.meet(person.uid, [run.end])
+    expect(answer!.body.assistantMessage.status).toBe('STOPPED')
     expect((await at.accountOf(person.uid)).held).toBe(0)
   })
 

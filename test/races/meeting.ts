@@ -2,8 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'pg'
 import { expect } from 'vitest'
+import { Watcher } from '../support/watcher.ts'
 import { type Person, world } from '../support/world.ts'
 
+/** What an answer that runs is paid for at most: at 50 ms a token it lasts a minute, which is longer than any test. */
+const LONG_TOKENS = 1_200
 /** Long enough for any machine: whoever does not come by then does not wait at that lock. */
 const PATIENCE_MS = 20_000
 
@@ -62,12 +65,14 @@ export async function openMeeting(url: string) {
   }
 
   const chatOf = async (person: Person) => (await person.post<any>('/api/chat/create')).body.chatUid as string
-  const send = (person: Person, chatUid: string, modelUid: string, message = 'hi', headers = {}) =>
-    person.post<any>(
-      '/api/chat/message',
-      { role: 'user', message, chatUid, modelUid, maxTokens: 64 },
-      headers,
-    )
+  const send = (
+    person: Person,
+    chatUid: string,
+    modelUid: string,
+    message = 'hi',
+    headers = {},
+    maxTokens = 64,
+  ) => person.post<any>('/api/chat/message', { role: 'user', message, chatUid, modelUid, maxTokens }, headers)
 
   return {
     ...{ at, first, rows, waiting, until, meetAt, chatOf, send },
@@ -77,26 +82,30 @@ export async function openMeeting(url: string) {
       rivals: (() => Promise<Result>)[],
       meanwhile: (string | (() => Promise<unknown>))[] = [],
     ) => meetAt(`SELECT FROM accounts WHERE user_uid = '${userUid}' FOR UPDATE`, rivals, meanwhile),
-    /** An answer that runs for so many seconds, unless it is told to end. */
-    async running(person: Person, seconds: number) {
+    /** An answer that has its first words and goes on until it is told to end, which `end` does. */
+    async running(person: Person) {
       const { modelUid } = await at.model({ type: 'demo' })
       const chatUid = await chatOf(person)
-      const answer = send(person, chatUid, modelUid, `[[tokens=${seconds * 20},delay=50]]`)
+      const watcher = new Watcher(`${at.url}/api/chat/sse/${chatUid}`, {
+        authorization: `Bearer ${person.token}`,
+      })
+      watcher.open(undefined)
+      const answer = send(person, chatUid, modelUid, `[[tokens=${LONG_TOKENS},delay=50]]`, {}, LONG_TOKENS)
       answer.catch(() => undefined)
-      let row: any
+      const first = () => [...watcher.messages].find(([, { text, status }]) => text && status === 'STREAMING')
       await until(
-        async () => {
-          row = (
-            await rows(
-              `SELECT message_uid, uid FROM generations WHERE chat_uid = $1 AND status = 'RUNNING'`,
-              chatUid,
-            )
-          )[0]
-          return row !== undefined
-        },
+        async () => first() !== undefined,
         async () => 'it does not run',
       )
-      return { chatUid, modelUid, answer, messageUid: row.message_uid as string, uid: row.uid as string }
+      const [messageUid] = first()!
+      await watcher.drop()
+      const [{ uid }] = await rows('SELECT uid FROM generations WHERE message_uid = $1', messageUid)
+      const end = async () => {
+        const stop = await person.post<any>('/api/chat/stop', { messageUid })
+        expect(stop.status).toBe(202)
+        return answer
+      }
+      return { chatUid, messageUid, uid: uid as string, answer, end }
     },
     /** Its lease is over, with that text saved. */
     expire: (generation: string, text = 'as far as this') =>

@@ -27,7 +27,7 @@ function rivals(url: string): void {
       const person = await at.at.richPerson(5)
       const { modelUid } = await at.at.model({ type: 'demo' })
       const chatUid = await at.chatOf(person)
-      const ask = () => at.send(person, chatUid, modelUid, '[[tokens=600,delay=50]]')
+      const ask = () => at.send(person, chatUid, modelUid, '[[tokens=1200,delay=50]]', {}, 1200)
       const [sent, closed] = await at.meet<any>(person.uid, [ask, close(person)])
       expect(closed.status).toBe(204)
       expect(sent.body.assistantMessage.status).toBe('STOPPED')
@@ -159,7 +159,7 @@ function rivals(url: string): void {
 
   test('a stop by somebody else finds nothing and waits for nothing; the owner’s meets the answer’s row', async () => {
     const [person, other] = [await at.at.richPerson(5), await at.at.richPerson(5)]
-    const run = await at.running(person, 60)
+    const run = await at.running(person)
     const stop = (by: Person) => () => by.post<any>('/api/chat/stop', { messageUid: run.messageUid })
     let foreign: { status: number; body: any } | undefined
     const [own] = await at.meetAt(
@@ -183,11 +183,10 @@ function rivals(url: string): void {
     expect(own!.status).toBe(202)
     expect((await run.answer).body.assistantMessage.status).toBe('STOPPED')
 
-    const second = await at.running(person, 60)
+    const second = await at.running(person)
     const late = await other.post<any>('/api/chat/stop', { messageUid: second.messageUid })
     expect(told(late)).toBe('message_not_found')
     expect((await at.generation(second.uid)).stop_requested_at).toBeNull()
-    await person.post('/api/chat/stop', { messageUid: second.messageUid })
-    await second.answer
+    await second.end()
   })
 }

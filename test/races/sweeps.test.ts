@@ -21,51 +21,45 @@ function sweeps(url: string): void {
   /** What the statement of a renewal does. */
   const renewal = (uid: string) =>
     `UPDATE generations SET lease_until = clock_timestamp() + interval '60 s' WHERE uid = '${uid}' AND status = 'RUNNING'`
-  const stopped = async (
-    person: { post: (path: string, json: unknown) => Promise<unknown> },
-    messageUid: string,
-  ) => person.post('/api/chat/stop', { messageUid })
 
   describe('a sweep that found a lease over', () => {
     test('leaves the answer to its worker when that renewed while the sweep waited for the account', async () => {
       const person = await at.at.richPerson(5)
-      const run = await at.running(person, 60)
+      const run = await at.running(person)
       await at.expire(run.uid)
       await at.meet(person.uid, [sweep], [renewal(run.uid)])
       expect(await at.generation(run.uid)).toMatchObject({ status: 'RUNNING', charges: 0 })
-      await stopped(person, run.messageUid)
-      expect((await run.answer).body.assistantMessage.status).toBe('STOPPED')
+      expect((await run.end()).body.assistantMessage.status).toBe('STOPPED')
       expect(await at.generation(run.uid)).toMatchObject({ status: 'STOPPED', charges: 1 })
       expect((await at.accountOf(person.uid)).held).toBe(0)
     })
 
     test('leaves it also when it meets the renewal at the answer’s own row', async () => {
       const person = await at.at.richPerson(5)
-      const run = await at.running(person, 60)
+      const run = await at.running(person)
       await at.expire(run.uid)
       await at.meetAt(renewal(run.uid), [sweep])
       expect(await at.generation(run.uid)).toMatchObject({ status: 'RUNNING', charges: 0 })
-      await stopped(person, run.messageUid)
-      await run.answer
+      await run.end()
       expect((await at.accountOf(person.uid)).held).toBe(0)
     })
 
     test('does nothing when its worker settles first', async () => {
       const person = await at.at.richPerson(5)
-      const run = await at.running(person, 2)
+      const run = await at.running(person)
       await at.expire(run.uid)
-      const [answer] = await at.meet<any>(person.uid, [() => run.answer, sweep])
+      const [answer] = await at.meet<any>(person.uid, [run.end, sweep])
       const { status, charges, cost } = await at.generation(run.uid)
-      expect([status, charges]).toEqual(['COMPLETED', 1])
+      expect([status, charges]).toEqual(['STOPPED', 1])
       expect(answer).toMatchObject({ status: 200, body: { cost: Number(cost) / 1e6 } })
       expect(await at.accountOf(person.uid)).toMatchObject({ balance: 5_000_000 - Number(cost), held: 0 })
     })
 
     test('is the outcome when it settles first, also for the worker', async () => {
       const person = await at.at.richPerson(5)
-      const run = await at.running(person, 4)
+      const run = await at.running(person)
       await at.expire(run.uid)
-      const [, answer] = await at.meet<any>(person.uid, [sweep, () => run.answer])
+      const [, answer] = await at.meet<any>(person.uid, [sweep, run.end])
       const { status, charges, cost } = await at.generation(run.uid)
       expect([status, charges]).toEqual(['FAILED', 1])
       expect(answer).toMatchObject({
@@ -80,7 +74,7 @@ function sweeps(url: string): void {
 
     test('settles it once, of two that found it', async () => {
       const person = await at.at.richPerson(5)
-      const run = await at.running(person, 60)
+      const run = await at.running(person)
       await at.expire(run.uid)
       await at.meet(person.uid, [sweep, sweep])
       const { status, charges, cost } = await at.generation(run.uid)
@@ -92,7 +86,7 @@ function sweeps(url: string): void {
 
     test('goes on to the next when one cannot be settled, and the next sweep returns to it', async () => {
       const [one, two] = [await at.at.richPerson(5), await at.at.richPerson(5)]
-      const [hard, easy] = [await at.running(one, 60), await at.running(two, 60)]
+      const [hard, easy] = [await at.running(one), await at.running(two)]
       await at.expire(hard.uid, 'the hard one')
       await at.expire(easy.uid, 'the easy one')
       const cut = async () => {
