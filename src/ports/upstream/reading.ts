@@ -6,7 +6,7 @@
  */
 const GATHER_MS = 40
 /** The same for what comes faster than anybody reads: a read that brought so many bytes is followed by a longer rest. */
-const GATHER_THICK_MS = 80
+const GATHER_THICK_MS = 100
 const THICK_BYTES = 768
 /** Bytes that one read brings at most. A read that is full is followed by the next one without a rest. */
 const READ_BYTES = 4 * 1024
@@ -18,7 +18,7 @@ const AHEAD_BYTES = 64 * 1024
 export interface BodyReader {
   /**
    * The next bytes; undefined at the end. With `gather`, those that have come since the last read and within 40 ms of
-   * it, or 80 when it comes thick. @throws when the connection is lost
+   * it, or 100 when it comes thick. @throws when the connection is lost
    */
   read(gather: boolean): Promise<Uint8Array | undefined>
   /** Ends a read that waits; nothing more is read. A silent upstream's connection is closed by the signal of its fetch. */
