@@ -17,6 +17,9 @@ import { makeSecrets } from './secrets.ts'
 import { startUpstashBridge, type UpstashBridge } from './upstash.ts'
 import { type DemoUpstream, startDemoUpstream } from './upstream.ts'
 
+/** A workerd that was killed is there again within this, however busy the machine. */
+const COMES_BACK_WITHIN_MS = 60_000
+
 export interface StackOptions {
   /** Where the embedded Postgres keeps its data; in memory when absent. */
   dataDir?: string
@@ -204,7 +207,7 @@ async function startWorker(parts: {
       const before = new Set(workerds())
       process.kill(pid, 'SIGKILL')
       pid = undefined
-      const end = Date.now() + 10_000
+      const end = Date.now() + COMES_BACK_WITHIN_MS
       while (Date.now() < end) {
         pid ??= workerds().find((each) => !before.has(each))
         const isUp =

@@ -114,4 +114,5 @@ test.skipIf(isLeftOut).each(['wide', 'phone'] as const)(
     })
     expect(found).toEqual([])
   },
+  600_000,
 )

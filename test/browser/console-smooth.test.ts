@@ -33,7 +33,7 @@ test.skipIf(isLeftOut)(
         }
         requestAnimationFrame(count)
       })
-      await ask(page, `[[tokens=${WORDS}]] [[delay=1]] Tell me about billing`, name)
+      await ask(page, `[[tokens=${WORDS}]] [[delay=3]] Tell me about billing`, name)
       await written(page, 2_000)
       const begun = await page.evaluate(() => {
         ;(document.querySelector('.answer .block') as any).isFirst = true

@@ -279,9 +279,11 @@ describe.each(kinds)('the bridge over $kind', ({ open, isReal }) => {
 
   if (isReal) {
     test('fails a repeatable read that lost a race', async () => {
-      const slow = sql.transaction([sql`UPDATE accounts SET balance = 1`, sql`SELECT pg_sleep(1.5)`])
+      const slow = sql.transaction([sql`UPDATE accounts SET balance = 1`, sql`SELECT pg_sleep(6)`])
       slow.catch(() => undefined)
-      await delay(500)
+      const sleeping = () =>
+        sql`SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`
+      await expect.poll(async () => (await sleeping()).length).toBe(1)
       const late = sql.transaction([sql`UPDATE accounts SET balance = 2`], {
         isolationLevel: 'RepeatableRead',
       })

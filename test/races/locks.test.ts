@@ -48,7 +48,7 @@ function races(url: string): void {
       const person = await at.at.richPerson(5)
       const { modelUid } = await at.at.model({ type: 'demo' })
       const chatUid = await at.chatOf(person)
-      const ask = () => at.send(person, chatUid, modelUid, '[[tokens=20,delay=20]]')
+      const ask = () => at.send(person, chatUid, modelUid, '[[tokens=60,delay=50]]')
       const answers = await at.meet(person.uid, [ask, ask])
       expect(answers.map(told).sort()).toEqual(['200', 'generation_in_progress'])
     })
@@ -59,7 +59,7 @@ function races(url: string): void {
       const chats = [await at.chatOf(person), await at.chatOf(person)]
       const answers = await at.meet(
         person.uid,
-        chats.map((chatUid) => () => at.send(person, chatUid, modelUid, '[[tokens=20,delay=20]]')),
+        chats.map((chatUid) => () => at.send(person, chatUid, modelUid, '[[tokens=60,delay=50]]')),
       )
       expect(answers.map(told).sort()).toEqual(['200', 'insufficient_credits'])
       expect((await at.accountOf(person.uid)).held).toBe(0)

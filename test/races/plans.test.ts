@@ -62,7 +62,7 @@ function plans(adminUrl: string): void {
       const size =
         "SELECT sum(relpages)::int AS pages FROM pg_class WHERE relnamespace = 'public'::regnamespace"
       pages = (await many.client.query(size)).rows[0].pages
-    }, 240_000)
+    }, 900_000)
 
     test.each(names)('%s', (name) => {
       const { few, many } = costs.get(name)!

@@ -14,6 +14,8 @@ function sweeps(url: string): void {
   let at: Meeting
   beforeAll(async () => {
     at = await openMeeting(url)
+    // What other tests left would be settled first, for seconds.
+    await sweep()
   })
   afterAll(() => at?.close())
 

@@ -93,7 +93,7 @@ describe('an upstream that reports more than was allowed', () => {
     const person = await at.richPerson(5)
     const slow = await at.model({ type: 'demo' })
     const { modelUid } = await at.model({ api_link: link })
-    const running = ask(person, slow.modelUid, '[[tokens=60,delay=50]]', { maxTokens: 1000 })
+    const running = ask(person, slow.modelUid, '[[tokens=160,delay=50]]', { maxTokens: 1000 })
     let held = 0
     for (let i = 0; i < 100 && held === 0; i++) {
       const { balance, available } = await profile(person)
@@ -163,7 +163,7 @@ describe('a balance that pays for a part of the answer', () => {
 
   it('does not count what another answer holds', async () => {
     const { modelUid } = await at.model({ type: 'demo' })
-    const slowly = '[[tokens=60,delay=50]]'
+    const slowly = '[[tokens=160,delay=50]]'
     const slow = Math.ceil(slowly.length / 4) + 4
     const person = await at.richPerson((slow + 1000 + prompt + 100) / 1000)
     const running = ask(person, modelUid, slowly, { maxTokens: 1000 })

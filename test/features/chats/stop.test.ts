@@ -125,7 +125,7 @@ describe('stopping and retrying an answer', () => {
 
   it('retries once per key, streams it too, and refuses while an answer is being written', async () => {
     const person = await at.richPerson(100)
-    const { chatUid, reply, messageUid } = await begin(person, '[[tokens=60]] [[delay=20]] slow')
+    const { chatUid, reply, messageUid } = await begin(person, '[[tokens=60]] [[delay=80]] slow')
     expect(await person.post('/api/chat/retry', { messageUid })).toMatchObject({
       status: 409,
       body: { code: 'generation_in_progress', messageUid },

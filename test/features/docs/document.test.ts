@@ -112,7 +112,7 @@ test('every stream is explained by a line of curl, which works as it stands', as
   await Promise.all(
     tried.map(async ({ operationId, line }) => {
       // A feed has no end; by then it has said what it has to say.
-      const command = `${line.replace('http://localhost:8000', url)} -s -m 4`
+      const command = `${line.replace('http://localhost:8000', url)} -s -m 8`
       const { stdout } = await run('sh', ['-c', command], { env }).catch((error) => error)
       expect([operationId, stdout]).toEqual([operationId, expect.stringMatching(beginningOf(operationId))])
     }),

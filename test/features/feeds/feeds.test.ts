@@ -92,6 +92,7 @@ describe('feeds', () => {
     )
     await feeds.all.until('message_end', 2)
     await feeds.bob.until('message_end')
+    await feeds.balance.until('new_transaction', 2)
     await sleep(300)
     for (const feed of Object.values(feeds)) feed.source.close()
     const text = (feed: { seen: unknown }) => JSON.stringify(feed.seen)

@@ -61,6 +61,9 @@ describe('opening a feed', () => {
     expect((await person.delete(`/api/chat/${chatUid}`)).status).toBe(200)
     await feed.until('chat_deleted')
     feed.source.close()
+    const dropped = ({ commands }: (typeof at.upstash.log)[number]) =>
+      commands.some(([name, ...keys]) => name?.toUpperCase() === 'DEL' && keys.join().includes(person.uid))
+    await expect.poll(() => at.upstash.log.some(dropped)).toBe(true)
     await sleep(300)
     const enough = new AbortController()
     const response = await fetch(`${at.url}/api/feed`, {

@@ -25,13 +25,13 @@ describe('a stream of the door', () => {
     model = (await at.model()).name
     db = connectPostgres('postgres://local:local@localhost/local', at.neon.url)
     const [late, lateToo] = [(await at.model()).name, (await at.model()).name]
-    silent = textOf(late, '[[fault:slow-first-token=10500]] Well?')
+    silent = textOf(late, '[[fault:slow-first-token=13000]] Well?')
     const { owner, key } = await program(at, { credits: 100 })
     const story = await post(model, '[[tokens=4000,delay=20]] a long story', { max_tokens: 4000 }, key)
     blocked = { owner, text: story.text() }
     const administrator = await at.administrator()
     expect((await administrator.patch(`/api/user/${owner.uid}`, { status: 'BLOCKED' })).status).toBe(200)
-    failing = textOf(lateToo, '[[fault:slow-headers=10500]] [[fault:status=500]]')
+    failing = textOf(lateToo, '[[fault:slow-headers=13000]] [[fault:status=500]]')
   })
   afterAll(() => upstream?.close())
 

@@ -9,6 +9,8 @@ import { type World, world } from '../../support/world.ts'
 import { listenTo, mortuary } from './dead.ts'
 
 const LONG = '[[tokens=2000]] [[delay=50]] a long story'
+/** It lasts longer than all tests before the one that looks at it. */
+const SAVED = '[[tokens=2000]] [[delay=200]] a story that is saved'
 const UNRENEWED = `${LONG} that nobody renews`
 const SILENT = '[[fault:slow-first-token=60000]] hm'
 const tokens = (text: string) => Math.ceil(Buffer.byteLength(text) / 4)
@@ -35,13 +37,16 @@ describe('the sweep', () => {
 
   async function startsSaving(apart: World) {
     const person = await apart.richPerson(100)
-    return { apart, person, ...(await mortuary(apart).begin(person, modelUid, LONG)) }
+    return { apart, person, ...(await mortuary(apart).begin(person, modelUid, SAVED)) }
   }
 
   async function givesUp(cut: World) {
     const person = await cut.richPerson(100)
     const begun = await mortuary(cut).begin(person, modelUid, UNRENEWED)
     const started = Date.now()
+    // Else a sweep of a test between would take it for dead; the worker's own 45 s are its own.
+    await dead.rows(sql`UPDATE generations SET lease_until = clock_timestamp() + interval '10 min'
+      WHERE message_uid = ${begun.messageUid}::uuid`)
     let tries = 0
     cut.neon.fault = ({ statements: [statement] }) =>
       statement?.includes('SET lease_until') && ++tries ? 'before' : undefined
@@ -272,14 +277,14 @@ describe('the sweep', () => {
     await at.worker.scheduled()
     const [answer] = (await person.get<any>(`/api/chat/${chatUid}/messages`)).body.data
     expect(answer).toMatchObject({ status: 'FAILED', message: text })
-    expect(answer.creditSpent).toBe((tokens(LONG) + 4 + tokens(text)) / 1000)
+    expect(answer.creditSpent).toBe((tokens(SAVED) + 4 + tokens(text)) / 1000)
     expect((await dead.ledger(person)).held).toBe(0)
   })
 
   it('finds untouched what a worker gave up that could not renew its lease for 45 s', async () => {
     const { cut, person, messageUid, again, answered, tookMs, tries } = await givenUp
-    expect(tookMs).toBeGreaterThan(43_000)
-    expect(tookMs).toBeLessThan(50_000)
+    expect(tookMs).toBeGreaterThan(38_000)
+    expect(tookMs).toBeLessThan(58_000)
     expect(tries).toBeGreaterThanOrEqual(2)
     // The answer had begun, with 200 and blanks: the body says what became of it.
     expect(answered).toMatchObject({

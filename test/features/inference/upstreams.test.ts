@@ -110,7 +110,7 @@ describe('asking again', () => {
     ['gives up when it has been away too long', '1', 1, 'STOPPED', 'client_gone'],
   ] as const)('%s', async ([, CLIENT_GONE_S, times, status, reason], { expect }) => {
     const here = await world({ CLIENT_GONE_S })
-    const { upstream, modelUid } = await room.modelOf({ status: 429, retryAfter: 3 }, 'answer')
+    const { upstream, modelUid } = await room.modelOf({ status: 429, retryAfter: 5 }, 'answer')
     const chatUid = await room.chatOf()
     // A reset, which is noticed at once; a clean end shows at the next write only.
     const client = request(`${here.url}/api/chat/message`, {
@@ -131,7 +131,7 @@ describe('asking again', () => {
   })
 
   it('has FIRST_TOKEN_MS for all of it', async () => {
-    const hurried = await world({ FIRST_TOKEN_MS: '8000' })
+    const hurried = await world({ FIRST_TOKEN_MS: '9500' })
     const { upstream, modelUid } = await room.modelOf({ status: 429, retryAfter: 5 })
     const { upstream: busy, modelUid: quick } = await room.modelOf({ status: 429, retryAfter: 1 })
     const someone = await hurried.richPerson(10)
