@@ -177,8 +177,19 @@ function races(url: string): void {
   test('a stop does not wait for the account, and stops what then settles once', async () => {
     const person = await at.at.richPerson(5)
     const run = await at.running(person)
-    // Only the settle stands at the lock: its stop was answered before.
-    const [answer] = await at.meet(person.uid, [run.end])
+    let stopped: { status: number } | undefined
+    const end = async () => {
+      stopped = await person.post('/api/chat/stop', { messageUid: run.messageUid })
+      return run.answer
+    }
+    // The account is still locked when the stop is answered, and the settle stands there.
+    const answered = () =>
+      at.until(
+        async () => stopped !== undefined,
+        async () => 'the stop waits for the account',
+      )
+    const [answer] = await at.meet(person.uid, [end], [answered])
+    expect(stopped!.status).toBe(202)
     expect(answer!.body.assistantMessage.status).toBe('STOPPED')
     expect((await at.accountOf(person.uid)).held).toBe(0)
   })
