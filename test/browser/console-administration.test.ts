@@ -45,7 +45,7 @@ test.skipIf(isLeftOut)(
 
         // It can be asked, at its price.
         await page.getByRole('button', { name: 'Top up' }).click()
-        await page.getByRole('button', { name: '100' }).click()
+        await page.getByRole('button', { name: '100', exact: true }).click()
         await page.getByRole('button', { name: 'Add credits' }).click()
         await expect.poll(() => balance(page)).toBe(100)
         await page.getByRole('link', { name: 'New chat' }).click()
