@@ -1,5 +1,5 @@
 import DOMPurify, { type Config } from 'dompurify'
-import { Marked, type Token, type Tokens } from 'marked'
+import { Lexer, Marked, type Token, type Tokens, type TokensList } from 'marked'
 
 // What a model writes is Markdown from a stranger. Three walls: HTML in it is shown as text, what becomes of the rest
 // passes DOMPurify with a short list of elements, and the page's policy lets no inline script run.
@@ -40,10 +40,20 @@ DOMPurify.addHook('afterSanitizeAttributes', (element) => {
   element.setAttribute('rel', 'noopener noreferrer nofollow')
 })
 
-/** The blocks of a text: paragraphs, lists, code… Links by reference keep their definitions across blocks. */
-export function blocksOf(text: string): Token[] {
-  return marked.lexer(text).filter(({ type }) => type !== 'space' && type !== 'def')
+/** Where links by reference lead. */
+export type Links = TokensList['links']
+
+/** A text taken apart; `links` are those of the text before it, which go before its own. */
+export function tokensOf(text: string, links: Links): Token[] {
+  const lexer = new Lexer(marked.defaults)
+  Object.assign(lexer.tokens.links, links)
+  return lexer.lex(text)
 }
+
+/** Paragraphs, lists, code…: whatever is drawn. */
+export const isBlock = ({ type }: Token): boolean => type !== 'space' && type !== 'def'
+
+export const isDefinition = (token: Token): token is Tokens.Def => token.type === 'def'
 
 /** One block as HTML, not yet safe to show. */
 export const htmlOf = (block: Token): string => marked.parser([block])

@@ -1,6 +1,6 @@
 import type { Token } from 'marked'
 import { useLayoutEffect, useRef } from 'preact/hooks'
-import { blocksOf, elementOf, htmlOf, isCode } from './markdown.ts'
+import { elementOf, htmlOf, isBlock, isCode, isDefinition, type Links, tokensOf } from './markdown.ts'
 
 interface Shown {
   /** Not the text: a link by reference becomes one when its definition comes, in some later block. */
@@ -8,6 +8,9 @@ interface Shown {
   element: HTMLElement
   block: Token
 }
+
+/** The definition of a link that may still go on: half of an address leads somewhere else. */
+const UNFINISHED = /(?:^|\n) {0,3}\[[^\]\n]+\]:[^\n]*$/
 
 /**
  * A text that grows, as elements. Blocks that are complete are made once and then left alone: an addition costs what
@@ -18,15 +21,21 @@ export function createProse(holder: HTMLElement) {
   /** Length of the text whose blocks can change no more: all but the last two. */
   let settled = 0
   let settledBlocks = 0
+  /** What that text defined. */
+  let links: Links = {}
   let text = ''
 
-  const show = (next: string, isWhole: boolean) => {
+  const show = (whole: string, isWhole: boolean) => {
+    const next = whole.replaceAll('\r\n', '\n').replaceAll('\r', '\n')
     if (isWhole || !next.startsWith(text.slice(0, settled))) {
       settled = 0
       settledBlocks = 0
+      links = {}
     }
     text = next
-    const blocks = blocksOf(next.slice(settled))
+    const open = next.slice(settled)
+    const tokens = tokensOf(isWhole ? open : open.replace(UNFINISHED, ''), links)
+    const blocks = tokens.filter(isBlock)
     const kept = shown.slice(0, settledBlocks)
     for (const block of blocks) {
       const present = shown[kept.length]
@@ -46,15 +55,14 @@ export function createProse(holder: HTMLElement) {
       return
     }
     // The last block may still become another one, and may swallow the one before it.
-    const firm = blocks.slice(0, -2)
-    const end = firm.reduce((place, { raw }) => {
-      const at = place < 0 ? -1 : next.indexOf(raw, place)
-      return at < 0 ? -1 : at + raw.length
-    }, settled)
-    if (end < 0) return
-    void colour(shown.slice(settledBlocks, settledBlocks + firm.length))
-    settled = end
-    settledBlocks += firm.length
+    const firm = tokens.slice(0, blocks.length < 2 ? 0 : tokens.indexOf(blocks.at(-2)!))
+    const raw = firm.map((token) => token.raw).join('')
+    if (!open.startsWith(raw)) return
+    const firmBlocks = settledBlocks + firm.filter(isBlock).length
+    void colour(shown.slice(settledBlocks, firmBlocks))
+    settled += raw.length
+    settledBlocks = firmBlocks
+    for (const { tag, href, title } of firm.filter(isDefinition)) links[tag] ??= { href, title }
   }
   return { show }
 }
