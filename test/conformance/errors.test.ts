@@ -206,9 +206,18 @@ describe('its own tries again', () => {
       messages: [{ role: 'user', content: '[[tokens=1000,delay=30]]' }],
     })
     expect(await errorOf(ask(client, name))).toMatchObject({ status: 429, code: 'too_many_generations' })
-    const second = ask(openai(narrow, key, { maxRetries: 5 }), name)
-    slow.controller.abort()
-    expect((await second).choices[0]?.finish_reason).toBe('stop')
+    const heard: number[] = []
+    const second = openai(narrow, key, {
+      maxRetries: 5,
+      fetch: async (...asked) => {
+        const answer = await fetch(...asked)
+        heard.push(answer.status)
+        if (answer.status === 429) slow.controller.abort()
+        return answer
+      },
+    })
+    expect((await ask(second, name)).choices[0]?.finish_reason).toBe('stop')
+    expect([heard[0], heard.at(-1)]).toEqual([429, 200])
   })
 })
 

@@ -129,14 +129,14 @@ function races(url: string): void {
         person.uid,
         [run.end],
         [
-          `UPDATE generations SET status = 'STOPPED', cost = 0, shortfall = 0, settled_at = now() WHERE uid = '${run.uid}'`,
-          `UPDATE messages SET status = 'STOPPED' WHERE uid = '${run.messageUid}'`,
+          `UPDATE generations SET status = 'FAILED', cost = 0, shortfall = 0, settled_at = now() WHERE uid = '${run.uid}'`,
+          `UPDATE messages SET status = 'FAILED' WHERE uid = '${run.messageUid}'`,
           `UPDATE accounts SET held = 0, seq = seq + 1 WHERE user_uid = '${person.uid}'`,
         ],
       )
       expect(answer).toMatchObject({
         status: 200,
-        body: { cost: 0, assistantMessage: { status: 'STOPPED' } },
+        body: { cost: 0, assistantMessage: { status: 'FAILED' } },
       })
       expect(await at.accountOf(person.uid)).toMatchObject({ balance: 5_000_000, held: 0 })
     })

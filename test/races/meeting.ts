@@ -5,7 +5,7 @@ import { expect } from 'vitest'
 import { Watcher } from '../support/watcher.ts'
 import { type Person, world } from '../support/world.ts'
 
-/** What an answer that runs is paid for at most: at 50 ms a token it lasts a minute, which is longer than any test. */
+/** At 50 ms a token an answer of so many lasts a minute, which is longer than any test. */
 const LONG_TOKENS = 1_200
 /** Long enough for any machine: whoever does not come by then does not wait at that lock. */
 const PATIENCE_MS = 20_000
@@ -82,15 +82,15 @@ export async function openMeeting(url: string) {
       rivals: (() => Promise<Result>)[],
       meanwhile: (string | (() => Promise<unknown>))[] = [],
     ) => meetAt(`SELECT FROM accounts WHERE user_uid = '${userUid}' FOR UPDATE`, rivals, meanwhile),
-    /** An answer that has its first words and goes on until it is told to end, which `end` does. */
-    async running(person: Person) {
+    /** An answer that has its first words and goes on until it is told to end, which `end` does, or has its tokens. */
+    async running(person: Person, tokens = LONG_TOKENS) {
       const { modelUid } = await at.model({ type: 'demo' })
       const chatUid = await chatOf(person)
       const watcher = new Watcher(`${at.url}/api/chat/sse/${chatUid}`, {
         authorization: `Bearer ${person.token}`,
       })
       watcher.open(undefined)
-      const answer = send(person, chatUid, modelUid, `[[tokens=${LONG_TOKENS},delay=50]]`, {}, LONG_TOKENS)
+      const answer = send(person, chatUid, modelUid, `[[tokens=${tokens},delay=50]]`, {}, tokens)
       answer.catch(() => undefined)
       const first = () => [...watcher.messages].find(([, { text, status }]) => text && status === 'STREAMING')
       await until(

@@ -48,11 +48,11 @@ function sweeps(url: string): void {
 
     test('does nothing when its worker settles first', async () => {
       const person = await at.at.richPerson(5)
-      const run = await at.running(person)
+      const run = await at.running(person, 160)
       await at.expire(run.uid)
-      const [answer] = await at.meet<any>(person.uid, [run.end, sweep])
+      const [answer] = await at.meet<any>(person.uid, [() => run.answer, sweep])
       const { status, charges, cost } = await at.generation(run.uid)
-      expect([status, charges]).toEqual(['STOPPED', 1])
+      expect([status, charges]).toEqual(['COMPLETED', 1])
       expect(answer).toMatchObject({ status: 200, body: { cost: Number(cost) / 1e6 } })
       expect(await at.accountOf(person.uid)).toMatchObject({ balance: 5_000_000 - Number(cost), held: 0 })
     })

@@ -10,6 +10,7 @@ import { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { root } from '../../../dev/root.ts'
 import { pause } from '../../../src/core/pause.ts'
+import { restAfter } from '../../../src/ports/upstream/reading.ts'
 
 /** Reads the body at `?url=` as the adapter does: the first piece at once, then together. Cancels after `?stop=` bytes. */
 const WORKER = `
@@ -118,6 +119,20 @@ it('what comes thick is read together, and nothing of it is lost or repeated', a
   expect(told.lost).toBe(false)
   expect(told.reads).toBeLessThan(pieces.length / 2)
   expect(told.rests).toBeGreaterThan(0)
+})
+
+it('the longer rest is for what comes faster than anybody reads, and is over when that is', () => {
+  /** The rests of a stream of so many events of 256 bytes a second, after a burst. */
+  const rests = (perSecond: number) => {
+    const all = [restAfter(new Uint8Array(2_000).fill(10), 40)]
+    while (all.length < 20) {
+      const events = Math.max(1, Math.floor((all.at(-1)! * perSecond) / 1_000))
+      all.push(restAfter(new Uint8Array(events * 256).fill(10), all.at(-1)!))
+    }
+    return all
+  }
+  expect(new Set(rests(100))).toEqual(new Set([100]))
+  for (const perSecond of [30, 40, 49]) expect(new Set(rests(perSecond).slice(1))).toEqual(new Set([40]))
 })
 
 it('the rest of an event is not waited for, and neither is what lies ready', async () => {
