@@ -1,7 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
-// One process, one stack, files in turn: the stack (Postgres, Redis, workerd) is the expensive part, and
-// tests that count requests at its bridges must not hear each other.
+// Two processes, each with a stack of its own (Postgres, Redis, workerd), which is the expensive part and is kept from
+// file to file. Within a process the files take turns: tests that count requests at the bridges must hear no others.
+// Much of the time is waiting, which two do beside each other.
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
@@ -9,8 +10,7 @@ export default defineConfig({
     globalSetup: ['test/support/setup.ts'],
     pool: 'forks',
     isolate: false,
-    fileParallelism: false,
-    maxWorkers: 1,
+    maxWorkers: 2,
     testTimeout: 180_000,
     hookTimeout: 60_000,
     // A busy machine is late, not wrong.

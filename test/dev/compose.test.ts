@@ -9,13 +9,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
-import { expect, inject, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { createScratchDatabase } from '../../dev/postgres-engine.ts'
 import { root } from '../../dev/root.ts'
 import { requiredKeys } from '../../dev/vars.ts'
 import { envSchema } from '../../src/env.ts'
 import { freePort } from '../support/port.ts'
+import { realServers } from '../support/servers.ts'
 
 interface Service {
   image: string
@@ -217,7 +218,7 @@ async function healthy(service: Service, env: Record<string, string>, child: Chi
 
 test('keys, bridge and API run by their own commands: a paid answer, and an end', async () => {
   const folder = await scratch()
-  const { databaseUrl, redisUrl } = inject('servers')
+  const { databaseUrl, redisUrl } = realServers()
   const database = databaseUrl ? await createScratchDatabase(databaseUrl) : undefined
   if (database) onTestFinished(() => database.drop())
   // The servers of the tests have passwords of their own, or none.

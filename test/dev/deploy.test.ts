@@ -4,12 +4,13 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, inject, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { startNeonBridge } from '../../dev/neon.ts'
 import { createScratchDatabase, pgliteEngine, postgresEngine } from '../../dev/postgres-engine.ts'
 import { root } from '../../dev/root.ts'
 import { makeSecrets } from '../../dev/secrets.ts'
 import { requiredKeys } from '../../dev/vars.ts'
+import { realServers } from '../support/servers.ts'
 import { world } from '../support/world.ts'
 
 const fake = `#!${process.execPath}
@@ -76,7 +77,7 @@ async function desk(vars?: Record<string, string>) {
 }
 
 async function database() {
-  const { databaseUrl } = inject('servers')
+  const { databaseUrl } = realServers()
   const scratch = databaseUrl ? await createScratchDatabase(databaseUrl) : undefined
   const engine = scratch ? postgresEngine({ connectionString: scratch.url }) : pgliteEngine()
   const bridge = await startNeonBridge({ engine })

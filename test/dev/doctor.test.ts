@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../../dev/migrate.ts'
 import { type NeonBridge, startNeonBridge } from '../../dev/neon.ts'
 import {
@@ -22,6 +22,7 @@ import { root } from '../../dev/root.ts'
 import { makeSecrets } from '../../dev/secrets.ts'
 import { weaknessOf } from '../../dev/strength.ts'
 import { startUpstashBridge, type UpstashBridge } from '../../dev/upstash.ts'
+import { realServers } from '../support/servers.ts'
 
 const password = 'p%w0rd-of-the-database'
 const secrets = makeSecrets()
@@ -32,7 +33,7 @@ let upstash: UpstashBridge
 let drop: (() => Promise<void>) | undefined
 
 beforeAll(async () => {
-  const { databaseUrl, ...real } = inject('servers')
+  const { databaseUrl, ...real } = realServers()
   const scratch = databaseUrl ? await createScratchDatabase(databaseUrl) : undefined
   drop = scratch?.drop
   postgres = scratch ? postgresEngine({ connectionString: scratch.url }) : pgliteEngine()

@@ -1,16 +1,17 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
-import { afterAll, expect, inject, onTestFinished, test } from 'vitest'
+import { afterAll, expect, onTestFinished, test } from 'vitest'
 import { migrate } from '../../dev/migrate.ts'
 import { startNeonBridge } from '../../dev/neon.ts'
 import { createScratchDatabase, pgliteEngine, postgresEngine } from '../../dev/postgres-engine.ts'
 import { root } from '../../dev/root.ts'
 import { makeSecrets } from '../../dev/secrets.ts'
+import { realServers } from '../support/servers.ts'
 
 const connectionString = 'postgres://local:local@localhost/local'
 
 /** One for all tests, since it takes seconds to start: a scratch one on the real server when the run has one. */
-const { databaseUrl } = inject('servers')
+const { databaseUrl } = realServers()
 const scratch = databaseUrl ? await createScratchDatabase(databaseUrl) : undefined
 const engine = scratch ? postgresEngine({ connectionString: scratch.url }) : pgliteEngine()
 afterAll(async () => {

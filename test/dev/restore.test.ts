@@ -5,16 +5,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { sql } from 'drizzle-orm'
-import { expect, inject, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { createScratchDatabase } from '../../dev/postgres-engine.ts'
 import { type Stack, type StackOptions, startStack } from '../../dev/stack.ts'
 import { startDemoUpstream } from '../../dev/upstream.ts'
 import { audit } from '../../src/features/transactions/audit.ts'
 import { connectPostgres } from '../../src/ports/postgres.ts'
+import { realServers } from '../support/servers.ts'
 import { testVars } from '../support/stack.ts'
 
 const run = promisify(execFile)
-const { databaseUrl } = inject('servers')
+const { databaseUrl } = realServers()
 
 async function scratch(adminUrl: string): Promise<string> {
   const { url, drop } = await createScratchDatabase(adminUrl)

@@ -3,10 +3,11 @@
  * something, the write comes, waits, and must then see what was changed. Needs a real Postgres; PGlite has no second
  * connection.
  */
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { realServers } from '../support/servers.ts'
 import { type Meeting, openMeeting, told } from './meeting.ts'
 
-const { databaseUrl } = inject('servers')
+const { databaseUrl } = realServers()
 
 if (databaseUrl) races(databaseUrl)
 // A file must have a test. PGlite has one connection, which waits for nobody.

@@ -3,11 +3,12 @@
  * lock, in both orders where the order decides. Needs a real Postgres; PGlite has no second connection.
  */
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { realServers } from '../support/servers.ts'
 import type { Person } from '../support/world.ts'
 import { type Meeting, openMeeting, told } from './meeting.ts'
 
-const { databaseUrl } = inject('servers')
+const { databaseUrl } = realServers()
 
 if (databaseUrl) rivals(databaseUrl)
 else test('rivals meet on a real Postgres only: TEST_DATABASE_URL', () => {})

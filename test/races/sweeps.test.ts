@@ -2,10 +2,11 @@
  * The sweep beside whoever else wants the same answer: the worker that renews its lease, the worker that settles,
  * another sweep, and itself when it comes again. Needs a real Postgres; PGlite has no second connection.
  */
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { realServers } from '../support/servers.ts'
 import { type Meeting, openMeeting } from './meeting.ts'
 
-const { databaseUrl } = inject('servers')
+const { databaseUrl } = realServers()
 
 if (databaseUrl) sweeps(databaseUrl)
 else test('sweeps meet on a real Postgres only: TEST_DATABASE_URL', () => {})

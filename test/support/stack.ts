@@ -1,5 +1,5 @@
-import { inject } from 'vitest'
 import { type Stack, startStack } from '../../dev/stack.ts'
+import { realServers } from './servers.ts'
 
 /** Quick passwords and no limits: a test that is about one of these asks for it. */
 export const testVars = {
@@ -14,8 +14,8 @@ export const testVars = {
 
 const shared = globalThis as { testStack?: Promise<Stack> }
 
-/** The one stack of the run. All test files run in one process, with which its workerd ends. */
+/** The one stack of this process of the tests, with which its workerd ends. */
 export function stack(): Promise<Stack> {
-  shared.testStack ??= startStack({ ...inject('servers'), vars: testVars, upstream: true })
+  shared.testStack ??= startStack({ ...realServers(), vars: testVars, upstream: true })
   return shared.testStack
 }
