@@ -6,12 +6,12 @@
  */
 const GATHER_MS = 40
 /**
- * The same for what comes faster than anybody reads: a read that brought so many bytes is followed by a longer rest,
- * until one brings less than so many after that. With events of 256 bytes, from 75 a second on, and down to 50.
+ * The same for what comes faster than anybody reads: so many events at once are followed by a longer rest, until
+ * fewer than so many have come in that. From 75 a second on, and down to 50.
  */
 const GATHER_THICK_MS = 100
-const THICK_BYTES = 768
-const STILL_THICK_BYTES = 1_280
+const THICK_EVENTS = 3
+const STILL_THICK_EVENTS = 5
 /** Bytes that one read brings at most. A read that is full is followed by the next one without a rest. */
 const READ_BYTES = 4 * 1024
 /** Bytes that end a rest: much at once is not held back. */
@@ -69,6 +69,7 @@ export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
   let isOver = false
   let isCancelled = false
   let restMs = 0
+  const pace = pacer()
   let wake: (() => void) | undefined
   let goOn: (() => void) | undefined
 
@@ -117,7 +118,7 @@ export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
       if (gather && restMs > 0 && !isOver && come - taken < PLENTY_BYTES) await rest(restMs)
       const value = await next()
       if (value === undefined || value.byteLength === 0) return undefined
-      restMs = restAfter(value, restMs)
+      restMs = pace(value)
       taken += value.byteLength
       if (come - taken <= AHEAD_BYTES) goOn?.()
       return value
@@ -133,14 +134,32 @@ export function gatheringReader(body: ReadableStream<Uint8Array>): BodyReader {
 }
 
 /**
- * Whoever has the head of an event waits for the rest of it; and what fills a read has more behind it.
- * @param restMs the rest before these bytes
+ * Tells how long to rest after the bytes of each read, in ms. Whoever has the head of an event waits for the rest of it,
+ * and what fills a read has more behind it: 0. Events end at a blank line.
  */
-export function restAfter(bytes: Uint8Array, restMs: number): number {
-  const { length } = bytes
-  const isWhole = bytes[length - 1] === LF || bytes[length - 1] === CR
-  if (!isWhole || length === READ_BYTES) return 0
-  const thick = restMs === GATHER_THICK_MS ? STILL_THICK_BYTES : THICK_BYTES
-  return length < thick ? GATHER_MS : GATHER_THICK_MS
+export function pacer(): (bytes: Uint8Array) => number {
+  let events = 0
+  let restMs = GATHER_MS
+  let isWhole = true
+  let isLineEmpty = true
+  let isAfterCR = false
+
+  const take = (byte: number) => {
+    const isOneEnd = byte === LF && isAfterCR
+    isAfterCR = byte === CR
+    if (isOneEnd) return
+    const isLineEnd = byte === LF || byte === CR
+    if (isLineEnd && isLineEmpty && !isWhole) events++
+    isWhole = isLineEnd && (isLineEmpty || isWhole)
+    isLineEmpty = isLineEnd
+  }
+
+  return (bytes) => {
+    for (const byte of bytes) take(byte)
+    if (!isWhole || bytes.length === READ_BYTES) return 0
+    restMs = events < (restMs === GATHER_MS ? THICK_EVENTS : STILL_THICK_EVENTS) ? GATHER_MS : GATHER_THICK_MS
+    events = 0
+    return restMs
+  }
 }
 const [LF, CR] = [10, 13]

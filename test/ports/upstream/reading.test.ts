@@ -10,7 +10,7 @@ import { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { root } from '../../../dev/root.ts'
 import { pause } from '../../../src/core/pause.ts'
-import { restAfter } from '../../../src/ports/upstream/reading.ts'
+import { pacer } from '../../../src/ports/upstream/reading.ts'
 
 /** Reads the body at `?url=` as the adapter does: the first piece at once, then together. Cancels after `?stop=` bytes. */
 const WORKER = `
@@ -107,7 +107,7 @@ async function read(how: (response: ServerResponse) => Promise<void>, more = '')
 }
 
 it('what comes thick is read together, and nothing of it is lost or repeated', async () => {
-  const pieces = Array.from({ length: 200 }, (_, n) => `piece ${n} of 🙂\n`)
+  const pieces = Array.from({ length: 200 }, (_, n) => `data: piece ${n} of 🙂\n\n`)
   const told = await read(async (response) => {
     for (const piece of pieces) {
       response.write(piece)
@@ -122,31 +122,53 @@ it('what comes thick is read together, and nothing of it is lost or repeated', a
 })
 
 it('the longer rest is for what comes faster than anybody reads, and is over when that is', () => {
-  /** The rests of a stream of so many events of 256 bytes a second, after a burst. */
-  const rests = (perSecond: number) => {
-    const all = [restAfter(new Uint8Array(2_000).fill(10), 40)]
-    while (all.length < 20) {
-      const events = Math.max(1, Math.floor((all.at(-1)! * perSecond) / 1_000))
-      all.push(restAfter(new Uint8Array(events * 256).fill(10), all.at(-1)!))
-    }
+  const event = (bytes: number) => `data: ${'x'.repeat(bytes - 8)}\n\n`
+  /** The rests of a stream of so many events a second, after a burst. */
+  const rests = (perSecond: number, bytes: number) => {
+    const pace = pacer()
+    const after = (events: number) => pace(Buffer.from(event(bytes).repeat(events)))
+    const all = [after(5)]
+    while (all.length < 20) all.push(after(Math.max(1, Math.floor((all.at(-1)! * perSecond) / 1_000))))
     return all
   }
-  expect(new Set(rests(100))).toEqual(new Set([100]))
-  for (const perSecond of [30, 40, 49]) expect(new Set(rests(perSecond).slice(1))).toEqual(new Set([40]))
+  // However long they are: some upstreams send 100 bytes with a token, some 400, and with logprobs more.
+  for (const bytes of [60, 100, 256, 402, 800]) {
+    expect(new Set(rests(100, bytes)), `${bytes} bytes`).toEqual(new Set([100]))
+    for (const perSecond of [10, 30, 40, 49])
+      expect(new Set(rests(perSecond, bytes).slice(1)), `${bytes} bytes`).toEqual(new Set([40]))
+  }
+})
+
+it.each([
+  ['a blank line', 'event: a\ndata: b\n\n'],
+  ['line ends of two characters', 'event: a\r\ndata: b\r\n\r\n'],
+  ['line ends of one old character', 'event: a\rdata: b\r\r'],
+])('an event is whole at %s, however it is cut', (_, event) => {
+  const bytes = Buffer.from(event.repeat(2))
+  for (let cut = 1; cut < bytes.length; cut++) {
+    const pace = pacer()
+    const [first, second] = [pace(bytes.subarray(0, cut)), pace(bytes.subarray(cut))]
+    const head = bytes.subarray(0, cut).toString()
+    expect(first, JSON.stringify(head)).toBe(/(\n\n|\r\n\r\n?|\r\r)$/.test(head) ? 40 : 0)
+    expect(second, JSON.stringify(head)).toBe(40)
+  }
 })
 
 it('the rest of an event is not waited for, and neither is what lies ready', async () => {
   const split = await read(async (response) => {
-    for (const piece of ['data: the head', ' of an event', '\n\n']) {
+    for (const piece of ['data: the head', ' of an event', '\n\n', 'event: a\n', 'data: of lines\n', '\n']) {
       response.write(piece)
       await pause(60)
     }
     response.end()
   })
-  expect(split).toMatchObject({ text: 'data: the head of an event\n\n', lost: false })
-  // After the last line end alone.
-  expect(split.rests).toBeLessThanOrEqual(1)
-  const line = `${'x'.repeat(99)}\n`
+  expect(split).toMatchObject({
+    text: 'data: the head of an event\n\nevent: a\ndata: of lines\n\n',
+    lost: false,
+  })
+  // After each event, and not after each line.
+  expect(split.rests).toBeLessThanOrEqual(2)
+  const line = `${'x'.repeat(98)}\n\n`
   const ready = await read(async (response) => void response.end(line.repeat(5_000)))
   expect(ready).toMatchObject({ bytes: 500_000, lost: false })
   expect(ready.rests).toBeLessThan(10)
@@ -165,7 +187,7 @@ it('any pieces at any pace come out whole and in order', async () => {
     fc.asyncProperty(fc.array(piece, { minLength: 1, maxLength: 25 }), async (pieces) => {
       const parts = pieces.map(({ size, line }, n) => {
         const part = String.fromCharCode(97 + (n % 26)).repeat(size)
-        return line ? `${part.slice(1)}\n` : part
+        return line ? `${part.slice(2)}\n\n` : part
       })
       const told = await read(async (response) => {
         for (const [n, part] of parts.entries()) {
@@ -200,7 +222,7 @@ it('an upstream that is faster than its reader has to wait', async () => {
 })
 
 it('a compressed body is read as what it says', async () => {
-  const pieces = Array.from({ length: 40 }, (_, n) => `piece ${n} of 🙂\n`)
+  const pieces = Array.from({ length: 40 }, (_, n) => `data: piece ${n} of 🙂\n\n`)
   const told = await read(async (response) => {
     response.setHeader('Content-Encoding', 'gzip')
     const gzip = createGzip({ flush: constants.Z_SYNC_FLUSH })
@@ -233,7 +255,7 @@ it.each([
     response.on('close', () => {
       isClosed = true
     })
-    response.write(`${'x'.repeat(size)}\n`)
+    response.write(`${'x'.repeat(size)}\n\n`)
   }, `&stop=1&${rest}`)
   expect(told.bytes).toBeGreaterThan(0)
   expect(told.lost).toBe(false)
