@@ -38,9 +38,10 @@ async function put(to: string, wanted: Uint8Array): Promise<void> {
   const target = join(root, 'public', to)
   const present = await readFile(target).catch(() => undefined)
   if (present?.equals(wanted)) return
-  await mkdir(join(target, '..'), { recursive: true })
-  // By rename, so that nobody ever reads half a file.
-  const half = `${target}.${process.pid}`
+  // By rename, so that nobody ever reads half a file; elsewhere, so that nobody serves one or tidies it away.
+  const halves = join(root, '.wrangler', 'halves')
+  const half = join(halves, `${to.replaceAll('/', '+')}.${process.pid}`)
+  await Promise.all([mkdir(join(target, '..'), { recursive: true }), mkdir(halves, { recursive: true })])
   await writeFile(half, wanted)
   await rename(half, target)
 }

@@ -7,7 +7,7 @@ import { Watcher } from '../support/watcher.ts'
 import type { Person } from '../support/world.ts'
 import { type Answer, booksAfter, isDefinite } from './dust.ts'
 
-/** `npm run chaos -- 5000`, or CHAOS_SENDS: how many questions are asked while everything breaks. */
+/** `CHAOS_SENDS=5000 npm run chaos`: how many questions are asked while everything breaks. */
 const SENDS = Number(process.env.CHAOS_SENDS ?? 200)
 const SEED = Number(process.env.CHAOS_SEED ?? Math.floor(Math.random() * 1e9))
 const PEOPLE = SENDS > 500 ? 30 : 12

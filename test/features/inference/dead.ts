@@ -1,8 +1,12 @@
 /** What a test needs to let workers die and to look behind the service's back. */
 import { type SQL, sql } from 'drizzle-orm'
 import { expect, vi } from 'vitest'
+import { createLog } from '../../../src/http/log.ts'
 import { connectPostgres } from '../../../src/ports/postgres.ts'
+import { connectRedis } from '../../../src/ports/redis.ts'
+import { sweep } from '../../../src/sweep.ts'
 import { eventsOf, type SentEvent } from '../../support/events.ts'
+import { stack } from '../../support/stack.ts'
 import type { Person, World } from '../../support/world.ts'
 
 const ANY = 'postgres://local:local@localhost/local'
@@ -61,6 +65,13 @@ export function mortuary(at: World) {
         )[0]?.uid
       const messageUid = await vi.waitUntil(running, { timeout: 30_000 })
       return { chatUid, messageUid, reply, again: send }
+    },
+    /** What other tests have left behind, however young, is over: no answer runs, no event waits. */
+    async clear(): Promise<void> {
+      await rows(sql`UPDATE outbox SET created_at = created_at - interval '1 min'`)
+      await rows(sql`UPDATE generations SET lease_until = now() - interval '1 s' WHERE status = 'RUNNING'`)
+      const redis = connectRedis(at.upstash.url, (await stack()).secrets.UPSTASH_REDIS_REST_TOKEN ?? '')
+      await sweep({ db, redis }, createLog({ sweep: 'of a test' }), true)
     },
     /** The lease ends now, having saved `text` (what it had, when absent). */
     async expire(messageUid: string, text?: string, reasoning = ''): Promise<void> {

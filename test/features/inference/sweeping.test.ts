@@ -31,14 +31,8 @@ describe('when the sweep runs', () => {
     dead = mortuary(at)
     token = (await stack()).secrets.UPSTASH_REDIS_REST_TOKEN ?? ''
     redis = connectRedis(at.upstash.url, token)
-    await clears()
+    await dead.clear()
   })
-  /** What tests have left behind, however young, is over. */
-  const clears = async () => {
-    await dead.rows(sql`UPDATE outbox SET created_at = created_at - interval '1 min'`)
-    await dead.rows(sql`UPDATE generations SET lease_until = now() - interval '1 s' WHERE status = 'RUNNING'`)
-    await sweep({ db: dead.db, redis }, log, true)
-  }
   const requests = async (when: Date) => {
     at.neon.reset()
     at.upstash.counts.commands = 0
@@ -54,7 +48,7 @@ describe('when the sweep runs', () => {
   /** A sweep has found nothing to do, and nothing was sent for long. */
   const falls = async () => {
     await at.worker.crash()
-    await clears()
+    await dead.clear()
     await lastSent(31)
     await sweepOnSchedule({ db: dead.db, redis }, log, MINUTE_7)
     expect(await state()).toBe('idle')

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest'
 import { world } from '../../support/world.ts'
+import { mortuary } from '../inference/dead.ts'
 
 it('counts for an alarm: what is held, what failed, what was estimated, what was not paid', async () => {
   const at = await world()
-  // What is told is left to a sweep to forget, and other tests may have told it long ago.
-  await at.worker.scheduled()
+  await mortuary(at).clear()
   const administrator = await at.administrator()
   const person = await at.richPerson(0.5)
   const count = async () => (await administrator.get<any>('/api/transaction/counters')).body
