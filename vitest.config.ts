@@ -8,6 +8,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/browser/**'],
     globalSetup: ['test/support/setup.ts'],
+    environment: './test/support/environment.ts',
     pool: 'forks',
     isolate: false,
     maxWorkers: 2,
